@@ -1,0 +1,275 @@
+//! The caller's buffers, and what one step of a machine reports about them.
+
+use crate::error::TxFull;
+
+/// The caller's output buffer: a machine appends whole frames or nothing.
+///
+/// ```
+/// use tidings_core::io::TxBuf;
+///
+/// let mut memory = [0; 8];
+/// let mut tx = TxBuf::new(&mut memory);
+/// tx.put(b"hello").unwrap();
+/// assert_eq!(tx.put(b"world").unwrap_err().at_least, 5);
+/// assert_eq!(tx.written(), b"hello");
+/// ```
+#[derive(Debug)]
+pub struct TxBuf<'b> {
+    buf: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> TxBuf<'b> {
+    /// An empty buffer over `buf`.
+    pub const fn new(buf: &'b mut [u8]) -> Self {
+        Self { buf, len: 0 }
+    }
+
+    /// The bytes that wait to be sent.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or_default()
+    }
+
+    /// How many bytes wait to be sent.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing waits to be sent.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes still fit.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.buf.len().saturating_sub(self.len)
+    }
+
+    /// Forgets what was written, after it has been sent.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Cuts what was written back to its first `len` bytes; a longer `len` changes nothing.
+    pub const fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            self.len = len;
+        }
+    }
+
+    /// Drops the first `n` bytes, after a partial send; the rest moves to the front.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.len);
+        self.buf.copy_within(n..self.len, 0);
+        self.len = self.len.saturating_sub(n);
+    }
+
+    /// Checks that `n` more bytes fit.
+    ///
+    /// # Errors
+    /// [`TxFull`] with `at_least: n` when they don't.
+    pub const fn reserve(&self, n: usize) -> Result<(), TxFull> {
+        if self.remaining() < n { Err(TxFull { at_least: n }) } else { Ok(()) }
+    }
+
+    /// Appends `bytes`, all or none.
+    ///
+    /// # Errors
+    /// [`TxFull`] when they don't fit.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), TxFull> {
+        let full = TxFull { at_least: bytes.len() };
+        let end = self.len.checked_add(bytes.len()).ok_or(full)?;
+        self.buf.get_mut(self.len..end).ok_or(full)?.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// The free part of the buffer, to be filled and then [committed](Self::commit).
+    #[must_use]
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// The written bytes from `start` on, to be changed in place (a length filled in, a payload masked).
+    #[must_use]
+    pub fn written_mut(&mut self, start: usize) -> &mut [u8] {
+        self.buf.get_mut(start..self.len).unwrap_or_default()
+    }
+
+    /// Counts `n` bytes of the free part as written; more than fit are not counted.
+    pub fn commit(&mut self, n: usize) {
+        self.len = self.len.saturating_add(n).min(self.buf.len());
+    }
+}
+
+/// The caller's input buffer: bytes from the transport, not yet consumed.
+///
+/// Server adapters may bring their own; a slice is all that the machines take.
+#[derive(Debug)]
+pub struct RxBuf<'b> {
+    buf: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> RxBuf<'b> {
+    /// An empty buffer over `buf`.
+    pub const fn new(buf: &'b mut [u8]) -> Self {
+        Self { buf, len: 0 }
+    }
+
+    /// The bytes that wait to be consumed.
+    #[must_use]
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// How many bytes wait to be consumed.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no bytes wait.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The whole size of the buffer.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.buf.len()
+    }
+
+    /// The free part, for the transport to read into; [commit](Self::commit) what was read.
+    #[must_use]
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// Counts `n` bytes of the free part as filled; more than fit are not counted.
+    pub fn commit(&mut self, n: usize) {
+        self.len = self.len.saturating_add(n).min(self.buf.len());
+    }
+
+    /// Drops the first `n` bytes; the rest moves to the front.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.len);
+        self.buf.copy_within(n..self.len, 0);
+        self.len = self.len.saturating_sub(n);
+    }
+
+    /// Forgets everything, for a new connection.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+/// What one call of a machine did.
+#[must_use = "`consumed` bytes must be dropped from the front of the input"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<E> {
+    /// Bytes to drop from the front of the input, once the event is done with.
+    pub consumed: usize,
+    /// What happened.
+    pub progress: Progress<E>,
+}
+
+/// The outcome of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<E> {
+    /// Something for the caller; call again after it.
+    Event(E),
+    /// Work was done that the caller need not know of; call again.
+    Advanced,
+    /// Nothing more can be done before `at_least` further bytes of input are there.
+    NeedInput {
+        /// A lower bound, at least 1.
+        at_least: usize,
+    },
+    /// Nothing was done: flush the output until `at_least` bytes are free, then call again with the same input.
+    NeedOutput {
+        /// The room that the step needs.
+        at_least: usize,
+    },
+}
+
+impl<E> Step<E> {
+    /// A step that ends in an event.
+    pub const fn event(consumed: usize, event: E) -> Self {
+        Self { consumed, progress: Progress::Event(event) }
+    }
+
+    /// A step that changed something inside.
+    pub const fn advanced(consumed: usize) -> Self {
+        Self { consumed, progress: Progress::Advanced }
+    }
+
+    /// A step that lacks input.
+    pub const fn need_input(at_least: usize) -> Self {
+        Self { consumed: 0, progress: Progress::NeedInput { at_least } }
+    }
+
+    /// A step that lacks room for output.
+    pub const fn need_output(at_least: usize) -> Self {
+        Self { consumed: 0, progress: Progress::NeedOutput { at_least } }
+    }
+}
+
+/// The outcome of parsing a prefix of the input.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parse<T> {
+    /// The value is complete and took `consumed` bytes.
+    Done {
+        /// The parsed value.
+        value: T,
+        /// Its length in the input.
+        consumed: usize,
+    },
+    /// The input ends too early: at least this many further bytes are needed.
+    NeedMore {
+        /// A lower bound, at least 1.
+        at_least: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_buffer_takes_nothing() {
+        let mut memory = [0; 4];
+        let mut tx = TxBuf::new(&mut memory);
+        tx.put(b"abc").unwrap();
+        assert_eq!(tx.put(b"de"), Err(TxFull { at_least: 2 }));
+        assert_eq!(tx.written(), b"abc");
+        tx.put(b"d").unwrap();
+        assert_eq!(tx.remaining(), 0);
+    }
+
+    #[test]
+    fn consume_keeps_the_rest_in_order() {
+        let mut memory = [0; 8];
+        let mut rx = RxBuf::new(&mut memory);
+        rx.spare_mut()[..5].copy_from_slice(b"abcde");
+        rx.commit(5);
+        rx.consume(2);
+        assert_eq!(rx.filled_mut(), b"cde");
+        rx.consume(99);
+        assert!(rx.is_empty());
+    }
+
+    #[test]
+    fn commit_stops_at_the_end_of_the_buffer() {
+        let mut memory = [0; 4];
+        let mut tx = TxBuf::new(&mut memory);
+        tx.commit(usize::MAX);
+        assert_eq!(tx.len(), 4);
+    }
+}

@@ -1,0 +1,57 @@
+//! Realtime channels without I/O.
+//!
+//! Bytes and time go in, bytes and events come out: this crate opens no socket, starts no timer,
+//! allocates nothing and does not panic. The same code runs in a microcontroller's firmware, behind
+//! a server's 100,000 sockets and under a fuzzer.
+//!
+//! Each layer stands on the one below it and can be used alone:
+//!
+//! | layer | what it does |
+//! |---|---|
+//! | [`pusher`] | the Pusher Channels protocol, version 7: messages, codes, the server's connection |
+//! | [`channel`], [`auth`], [`json`] | what the dialects share: names, signatures, JSON text |
+//! | [`websocket`] | RFC 6455 for both roles |
+//! | [`io`], [`time`], [`entropy`], [`limits`], [`error`] | the ground |
+//!
+//! # The step
+//!
+//! A machine has one method for input, shaped like this:
+//!
+//! ```text
+//! handle_input(now, &mut input, &mut tx) -> Result<Step<Event>, PeerError>
+//! ```
+//!
+//! One call does at most one frame's work. The [`Step`](io::Step) says how many bytes to drop from the
+//! front of `input`, and either carries an event that borrows from `input`, or says what is missing:
+//! more input, or room in `tx`. Replies are already in `tx` when the call returns; nothing is queued
+//! inside. Room is checked before work, so a step that asks for room has changed nothing.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::alloc_instead_of_core,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::std_instead_of_core,
+        clippy::unwrap_used,
+        clippy::wildcard_enum_match_arm
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod auth;
+pub mod channel;
+pub mod entropy;
+pub mod error;
+pub mod io;
+pub mod json;
+pub mod limits;
+pub mod pusher;
+pub mod time;
+pub mod websocket;
