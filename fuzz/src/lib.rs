@@ -1,1 +1,40 @@
-//! Fuzz targets.
+//! Fuzz targets: what each of them asserts, and how they are run.
+//!
+//! A target is a hook here, `fn(&[u8])`, which panics when its invariant is broken. `fuzz_targets/NAME.rs` only
+//! names it with [`target!`], and [`TARGETS`] lists it, so that the same hook runs in three ways:
+//!
+//! - `cargo test -p tidings-fuzz` replays `seeds/NAME/*`, and so does `cargo run -p tidings-fuzz --bin NAME`, which
+//!   takes other files and folders as arguments;
+//! - `tests/run fuzz` also fuzzes each target for ten seconds, on the stable toolchain;
+//! - `cargo fuzz run NAME`, with a nightly toolchain, fuzzes for as long as you like.
+//!
+//! To add a target: the hook, a line in `TARGETS`, `fuzz_targets/NAME.rs`, a `[[bin]]` in the manifest, and seeds that
+//! `seeds/README.md` explains. A test tells what is missing.
+
+mod io;
+pub mod replay;
+
+#[cfg(fuzzing)]
+pub use libfuzzer_sys;
+
+pub use io::buffers;
+
+/// What a target does with one input; it panics when the invariant does not hold.
+pub type Hook = fn(&[u8]);
+
+/// Every target by name.
+pub const TARGETS: &[(&str, Hook)] = &[("buffers", buffers)];
+
+/// Makes the program of one target: a libFuzzer one under `cfg(fuzzing)`, else one that replays files.
+#[macro_export]
+macro_rules! target {
+    ($hook:ident) => {
+        #[cfg(fuzzing)]
+        $crate::libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$hook(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::process::ExitCode {
+            $crate::replay::main(stringify!($hook), $crate::$hook)
+        }
+    };
+}
