@@ -1,0 +1,393 @@
+//! Apps: who may connect and publish, and within which limits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustc_hash::FxHashMap;
+
+/// One app: an id and a key that are public, a secret that signs, and what its clients may do.
+///
+/// The *key* names the app on a socket (`/app/KEY`), the *id* names it in the HTTP API
+/// (`/apps/ID/events`), as Pusher Channels has it. The secret never appears in `Debug` output, in a
+/// log line or in an answer.
+///
+/// ```
+/// let mut app = tidings::App::new("shop", "shop-key", "a long random secret");
+/// app.client_events = true;
+/// app.max_connections = Some(500);
+/// assert!(!format!("{app:?}").contains("random"));
+/// ```
+pub struct App {
+    /// Names the app in the HTTP API's paths.
+    pub id: Box<str>,
+    /// Names the app in a socket's path and in signatures. Public.
+    pub key: Box<str>,
+    /// Whether clients may connect and the application may publish; a client of a disabled app is
+    /// closed with 4003, a publisher gets 403.
+    pub enabled: bool,
+    /// Whether clients may send `client-…` events to each other (default off, as with Pusher).
+    pub client_events: bool,
+    /// How many connections the app may have at once; a further one is closed with 4004. `None`
+    /// (the default) is no quota.
+    pub max_connections: Option<u32>,
+    /// How many client events one connection may send in a second (default 10, as with Pusher); a
+    /// further one is answered with 4301 and the connection stays. `None` is no limit.
+    pub max_client_events_per_second: Option<u32>,
+    /// Whether a connection must prove itself (sign in, or subscribe to a private or presence
+    /// channel) within [`ServerConfig::user_authentication_timeout`](crate::ServerConfig); one that
+    /// does not is closed with 4009. Default off. Signing in is possible either way.
+    pub user_authentication: bool,
+    /// Bounds on names, events and presence.
+    pub limits: AppLimits,
+    secret: Secret,
+    connections: AtomicU32,
+}
+
+impl App {
+    /// An enabled app with Pusher's limits, no client events and no connection quota.
+    #[must_use]
+    pub fn new(
+        id: impl Into<Box<str>>,
+        key: impl Into<Box<str>>,
+        secret: impl Into<Box<str>>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            key: key.into(),
+            enabled: true,
+            client_events: false,
+            max_connections: None,
+            max_client_events_per_second: Some(10),
+            user_authentication: false,
+            limits: AppLimits::default(),
+            secret: Secret(secret.into()),
+            connections: AtomicU32::new(0),
+        }
+    }
+
+    /// The app that a server without configuration has: `app-id`, `app-key`, `app-secret` (the
+    /// defaults of Soketi), with client events. Its secret is known to everyone, so it belongs on a
+    /// loopback address only.
+    #[must_use]
+    pub fn development() -> Self {
+        Self { client_events: true, ..Self::new("app-id", "app-key", "app-secret") }
+    }
+
+    /// Counts one more connection, or returns `false` when the quota is reached.
+    ///
+    /// Each `true` needs one [`App::disconnect`] later.
+    #[must_use]
+    pub fn try_connect(&self) -> bool {
+        let quota = self.max_connections.unwrap_or(u32::MAX);
+        self.connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now < quota).then(|| now.saturating_add(1))
+            })
+            .is_ok()
+    }
+
+    /// Counts one connection less.
+    pub fn disconnect(&self) {
+        let counted = self
+            .connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(1));
+        debug_assert!(counted.is_ok(), "disconnect without a connect");
+    }
+
+    /// How many connections the app has now.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// The secret that signs.
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.secret.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .field("secret", &self.secret)
+            .field("enabled", &self.enabled)
+            .field("client_events", &self.client_events)
+            .field("max_connections", &self.max_connections)
+            .field("max_client_events_per_second", &self.max_client_events_per_second)
+            .field("user_authentication", &self.user_authentication)
+            .field("limits", &self.limits)
+            .field("connections", &self.connections())
+            .finish()
+    }
+}
+
+/// A secret that says nothing about itself, not even its length.
+struct Secret(Box<str>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Bounds on what an app's clients and publishers may send. The defaults are Pusher's.
+///
+/// Lengths of names and ids are in characters (for channels and user ids that is bytes too), sizes
+/// in bytes of UTF-8 after JSON escapes are undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppLimits {
+    /// Characters of a channel's name, its prefix included (default 200: what every SDK accepts,
+    /// where Pusher's documentation says 164).
+    pub max_channel_name: u32,
+    /// Characters of an event's name (default 200).
+    pub max_event_name: u32,
+    /// Bytes of one event's data, published or sent by a client (default 10,240).
+    pub max_event_bytes: u32,
+    /// Channels that one publish may name (default 100).
+    pub max_channels_per_event: u32,
+    /// Events in one batch (default 10).
+    pub max_batch: u32,
+    /// Users in one presence channel; a user with several connections counts once (default 100).
+    pub max_presence_members: u32,
+    /// Bytes of the user object, that is the `channel_data` of a presence subscription
+    /// (default 1,024).
+    pub max_presence_user_bytes: u32,
+    /// Characters of a user id (default 128).
+    pub max_user_id: u32,
+    /// Channels that one connection may be subscribed to at once (default 1,000). Pusher states
+    /// no bound; this one keeps a single client from filling the server's tables.
+    pub max_channels_per_connection: u32,
+}
+
+impl Default for AppLimits {
+    fn default() -> Self {
+        Self {
+            max_channel_name: 200,
+            max_event_name: 200,
+            max_event_bytes: 10_240,
+            max_channels_per_event: 100,
+            max_batch: 10,
+            max_presence_members: 100,
+            max_presence_user_bytes: 1_024,
+            max_user_id: 128,
+            max_channels_per_connection: 1_000,
+        }
+    }
+}
+
+/// The apps of a server, found by key (sockets) and by id (HTTP API). Fixed once built.
+#[derive(Debug)]
+pub struct Apps {
+    apps: Box<[Arc<App>]>,
+    by_key: FxHashMap<Box<str>, Arc<App>>,
+    by_id: FxHashMap<Box<str>, Arc<App>>,
+    development: bool,
+}
+
+impl Apps {
+    /// Takes the apps as they are.
+    ///
+    /// # Errors
+    ///
+    /// When an id, key or secret is empty, an id or key holds a character that a URL path would
+    /// have to escape, or two apps have the same id or key.
+    pub fn new(apps: Vec<App>) -> Result<Self, AppError> {
+        let mut by_key = FxHashMap::default();
+        let mut by_id = FxHashMap::default();
+        let apps: Box<[Arc<App>]> = apps.into_iter().map(Arc::new).collect();
+        for app in &apps {
+            check(app)?;
+            if by_id.insert(app.id.clone(), Arc::clone(app)).is_some() {
+                return Err(AppError::DuplicateId { id: app.id.clone() });
+            }
+            if let Some(other) = by_key.insert(app.key.clone(), Arc::clone(app)) {
+                return Err(AppError::DuplicateKey {
+                    key: app.key.clone(),
+                    first: other.id.clone(),
+                    second: app.id.clone(),
+                });
+            }
+        }
+        Ok(Self { apps, by_key, by_id, development: false })
+    }
+
+    /// The one app of [`App::development`].
+    #[must_use]
+    pub fn development() -> Self {
+        let app = Arc::new(App::development());
+        let by_key = std::iter::once((app.key.clone(), Arc::clone(&app))).collect();
+        let by_id = std::iter::once((app.id.clone(), Arc::clone(&app))).collect();
+        Self { apps: Box::new([app]), by_key, by_id, development: true }
+    }
+
+    /// The app with this key.
+    #[must_use]
+    pub fn by_key(&self, key: &str) -> Option<&Arc<App>> {
+        self.by_key.get(key)
+    }
+
+    /// The app with this id.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
+        self.by_id.get(id)
+    }
+
+    /// All apps, in the order of the configuration.
+    pub fn iter(&self) -> std::slice::Iter<'_, Arc<App>> {
+        self.apps.iter()
+    }
+
+    /// How many apps there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.apps.len()
+    }
+
+    /// Whether there is no app, so that every client is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.apps.is_empty()
+    }
+
+    /// Whether this is the development app, whose secret everyone knows.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.development
+    }
+}
+
+impl<'a> IntoIterator for &'a Apps {
+    type Item = &'a Arc<App>;
+    type IntoIter = std::slice::Iter<'a, Arc<App>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+fn check(app: &App) -> Result<(), AppError> {
+    for (field, value) in [("id", &app.id), ("key", &app.key), ("secret", &app.secret.0)] {
+        if value.is_empty() {
+            return Err(AppError::Empty { id: app.id.clone(), field });
+        }
+    }
+    for (field, value) in [("id", &app.id), ("key", &app.key)] {
+        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
+            return Err(AppError::NotInPath { field, value: value.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Why a list of apps was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// Two apps have one id.
+    #[error("two apps have the id `{id}`: give each app its own id")]
+    DuplicateId {
+        /// The id.
+        id: Box<str>,
+    },
+    /// Two apps have one key.
+    #[error("the apps `{first}` and `{second}` both have the key `{key}`: give each app its own")]
+    DuplicateKey {
+        /// The key.
+        key: Box<str>,
+        /// The id of the app that came first.
+        first: Box<str>,
+        /// The id of the app that came second.
+        second: Box<str>,
+    },
+    /// An id, key or secret is the empty text.
+    #[error("the {field} of app `{id}` is empty: set it to a text of at least one character")]
+    Empty {
+        /// The app's id, which may itself be empty.
+        id: Box<str>,
+        /// `id`, `key` or `secret`.
+        field: &'static str,
+    },
+    /// An id or key cannot stand in a URL path as it is.
+    #[error(
+        "the app {field} `{value}` may hold only ASCII letters, digits and - _ . ~, since it stands in URLs"
+    )]
+    NotInPath {
+        /// `id` or `key`.
+        field: &'static str,
+        /// The id or key.
+        value: Box<str>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quota_counts_connections_and_refuses_the_next() {
+        let app = App { max_connections: Some(2), ..App::new("i", "k", "s") };
+        assert!(app.try_connect());
+        assert!(app.try_connect());
+        assert!(!app.try_connect());
+        assert_eq!(app.connections(), 2);
+        app.disconnect();
+        assert!(app.try_connect());
+    }
+
+    #[test]
+    fn without_a_quota_every_connection_is_counted() {
+        let app = App::new("i", "k", "s");
+        for _ in 0..2_000 {
+            assert!(app.try_connect());
+        }
+        assert_eq!(app.connections(), 2_000);
+    }
+
+    #[test]
+    fn debug_output_hides_the_secret() {
+        let apps = Apps::new(vec![App::new("i", "k", "hunter2")]).unwrap();
+        assert!(!format!("{apps:?}").contains("hunter2"));
+        assert!(format!("{apps:?}").contains("[redacted]"));
+    }
+
+    #[test]
+    fn apps_are_found_by_key_and_by_id() {
+        let apps = Apps::new(vec![App::new("1", "a", "x"), App::new("2", "b", "y")]).unwrap();
+        assert_eq!(&*apps.by_key("b").unwrap().id, "2");
+        assert_eq!(&*apps.by_id("1").unwrap().key, "a");
+        assert!(apps.by_key("1").is_none());
+        assert!(!apps.is_development());
+    }
+
+    #[test]
+    fn duplicate_ids_and_keys_are_refused_by_name() {
+        let ids = Apps::new(vec![App::new("1", "a", "x"), App::new("1", "b", "y")]).unwrap_err();
+        assert_eq!(ids.to_string(), "two apps have the id `1`: give each app its own id");
+        let keys = Apps::new(vec![App::new("1", "a", "x"), App::new("2", "a", "y")]).unwrap_err();
+        assert_eq!(
+            keys.to_string(),
+            "the apps `1` and `2` both have the key `a`: give each app its own"
+        );
+    }
+
+    #[test]
+    fn empty_and_unprintable_parts_are_refused() {
+        let error = |app| Apps::new(vec![app]).unwrap_err();
+        assert!(matches!(error(App::new("", "k", "s")), AppError::Empty { field: "id", .. }));
+        assert!(matches!(error(App::new("i", "", "s")), AppError::Empty { field: "key", .. }));
+        assert!(matches!(error(App::new("i", "k", "")), AppError::Empty { field: "secret", .. }));
+        assert!(matches!(error(App::new("i/j", "k", "s")), AppError::NotInPath { .. }));
+        assert!(matches!(error(App::new("i", "k k", "s")), AppError::NotInPath { .. }));
+    }
+
+    #[test]
+    fn the_development_app_says_so() {
+        let apps = Apps::development();
+        assert!(apps.is_development());
+        assert_eq!(apps.by_id("app-id").unwrap().secret(), b"app-secret");
+    }
+}
