@@ -1,0 +1,81 @@
+//! The configuration of a server.
+
+use std::thread;
+use std::time::Duration;
+
+/// Everything about a server that is not about one app.
+///
+/// Start from the default and set what differs:
+///
+/// ```
+/// let mut config = tidings::ServerConfig::default();
+/// config.port = 0; // any free port
+/// config.path_prefix = "/ws".into();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The address or host name to listen on (default `127.0.0.1`).
+    pub host: Box<str>,
+    /// The port for sockets and the HTTP API alike (default 6001); 0 takes any free one.
+    pub port: u16,
+    /// A path before both `/app/…` and `/apps/…`, such as `/ws` (default none). Written with a
+    /// slash at its start and none at its end.
+    pub path_prefix: Box<str>,
+    /// Threads that serve connections, each with its own part of them (default: one for each core
+    /// that the process may use).
+    pub threads: usize,
+    /// Bytes of one message from a client, summed over its fragments (default 131,072). A longer
+    /// one ends the connection with 1009.
+    pub max_message_bytes: u32,
+    /// Bytes that may wait to be written to one connection (default 1 MiB). A client that reads
+    /// so slowly that more would wait is disconnected.
+    pub max_queue_bytes: u32,
+    /// Bytes of a request's head: request line and headers (default 8,192). A longer one is
+    /// answered with 431.
+    pub max_head_bytes: u32,
+    /// Headers in a request (default 100). More are answered with 431.
+    pub max_headers: u32,
+    /// Bytes of an HTTP API request's body (default 1 MiB). A longer one is answered with 413.
+    pub max_body_bytes: u32,
+    /// How long a client may take to send its request's head (default 10 s).
+    pub handshake_timeout: Duration,
+    /// How long a connection of the HTTP API may stay open between two requests (default 75 s).
+    pub keep_alive_timeout: Duration,
+    /// How long a client may be silent before it is pinged; announced to clients in whole seconds
+    /// (default 120 s, as with Pusher).
+    pub activity_timeout: Duration,
+    /// How long a pinged client may stay silent before it is closed with 4201 (default 30 s).
+    pub pong_timeout: Duration,
+    /// How long to wait for a client's answer to a close frame (default 5 s).
+    pub close_timeout: Duration,
+    /// How long a connection of an app with [`App::user_authentication`](crate::App) may take to
+    /// prove itself before it is closed with 4009 (default 30 s).
+    pub user_authentication_timeout: Duration,
+    /// How long a shutdown may take; the closes with 4200 are spread over its first half
+    /// (default 5 s).
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 6001,
+            path_prefix: "".into(),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            max_message_bytes: 128 * 1024,
+            max_queue_bytes: 1024 * 1024,
+            max_head_bytes: 8 * 1024,
+            max_headers: 100,
+            max_body_bytes: 1024 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(75),
+            activity_timeout: Duration::from_secs(120),
+            pong_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            user_authentication_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}
