@@ -49,7 +49,7 @@ impl Duration {
     /// A span of `secs` seconds.
     #[must_use]
     pub const fn from_secs(secs: u32) -> Self {
-        Self(secs as u64 * 1000)
+        Self((secs as u64).saturating_mul(1000))
     }
 
     /// The span in milliseconds.
