@@ -1,0 +1,79 @@
+//! Finding the few bytes that matter, eight at a time.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+const QUOTES: u64 = 0x2222_2222_2222_2222;
+const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
+const SPACES: u64 = 0x2020_2020_2020_2020;
+
+/// How many bytes from the front need no attention in a string: no quote, no backslash, no control character.
+pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    // A zero byte gives its high bit; a borrow can only add false hits above a true one, and the lowest counts.
+    run_len(
+        bytes,
+        |word| {
+            let quote = word ^ QUOTES;
+            let backslash = word ^ BACKSLASHES;
+            (word.wrapping_sub(SPACES) & !word)
+                | (quote.wrapping_sub(ONES) & !quote)
+                | (backslash.wrapping_sub(ONES) & !backslash)
+        },
+        |byte| byte == b'"' || byte == b'\\' || byte < 0x20,
+    )
+}
+
+/// How many bytes stand before the first backslash.
+pub(super) fn until_backslash(bytes: &[u8]) -> usize {
+    run_len(
+        bytes,
+        |word| {
+            let backslash = word ^ BACKSLASHES;
+            backslash.wrapping_sub(ONES) & !backslash
+        },
+        |byte| byte == b'\\',
+    )
+}
+
+#[inline(always)]
+fn run_len(bytes: &[u8], hits: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) -> usize {
+    let mut len = 0usize;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let found = hits(u64::from_le_bytes(*word)) & HIGH;
+        if found != 0 {
+            // At most 7.
+            return len.wrapping_add(found.trailing_zeros().wrapping_shr(3) as usize);
+        }
+        len = len.wrapping_add(8);
+    }
+    len.wrapping_add(rest.iter().position(|&byte| hit(byte)).unwrap_or(rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_at_a_time_finds_what_one_at_a_time_finds(bytes: std::vec::Vec<u8>) {
+            let plain = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+            prop_assert_eq!(plain_len(&bytes), plain.unwrap_or(bytes.len()));
+            let backslash = bytes.iter().position(|&b| b == b'\\');
+            prop_assert_eq!(until_backslash(&bytes), backslash.unwrap_or(bytes.len()));
+        }
+    }
+
+    #[test]
+    fn every_byte_value_is_sorted_right_at_every_place_of_a_word() {
+        for place in 0..8 {
+            for byte in 0..=255u8 {
+                let mut word = [b'a'; 9];
+                word[place] = byte;
+                let special = byte == b'"' || byte == b'\\' || byte < 0x20;
+                assert_eq!(plain_len(&word), if special { place } else { 9 }, "{byte} at {place}");
+            }
+        }
+    }
+}

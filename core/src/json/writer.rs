@@ -1,0 +1,207 @@
+//! Writing JSON text into the caller's buffer.
+//!
+//! Each function writes all or nothing, and each has a twin that tells the length beforehand.
+
+use super::raw::Raw;
+use super::scan::plain_len;
+use crate::error::TxFull;
+use crate::io::TxBuf;
+
+/// How many bytes [`escape_into`] writes.
+#[must_use]
+pub fn escaped_len(text: &str) -> usize {
+    let mut len = 0;
+    escape(text.as_bytes(), &mut |piece| len = piece.len().saturating_add(len));
+    len
+}
+
+/// Writes `text` as the inside of a string literal, without the quotes.
+///
+/// Quotes, backslashes and control characters are escaped, by the short form where there is one.
+/// JSON text written this way is JSON inside a string.
+///
+/// # Errors
+/// [`TxFull`] when it does not fit; nothing is written then.
+pub fn escape_into(tx: &mut TxBuf<'_>, text: &str) -> Result<(), TxFull> {
+    whole(tx, escaped_len(text), |put| escape(text.as_bytes(), put))
+}
+
+/// How many bytes [`escape_twice_into`] writes.
+#[must_use]
+pub fn escaped_twice_len(text: &str) -> usize {
+    let mut len = 0;
+    escape_twice(text, &mut |piece| len = piece.len().saturating_add(len));
+    len
+}
+
+/// Writes `text` as the inside of a string literal in JSON text that itself stands in a string literal.
+///
+/// # Errors
+/// [`TxFull`] when it does not fit; nothing is written then.
+pub fn escape_twice_into(tx: &mut TxBuf<'_>, text: &str) -> Result<(), TxFull> {
+    whole(tx, escaped_twice_len(text), |put| escape_twice(text, put))
+}
+
+/// How many bytes [`compact_into`] writes.
+#[must_use]
+pub fn compact_len(value: Raw<'_>) -> usize {
+    let mut len = 0;
+    compact(value, &mut |piece| len = piece.len().saturating_add(len));
+    len
+}
+
+/// Writes a value without the white space between its tokens.
+///
+/// # Errors
+/// [`TxFull`] when it does not fit; nothing is written then.
+pub fn compact_into(tx: &mut TxBuf<'_>, value: Raw<'_>) -> Result<(), TxFull> {
+    whole(tx, compact_len(value), |put| compact(value, put))
+}
+
+/// How many bytes [`compact_escape_into`] writes.
+#[must_use]
+pub fn compact_escaped_len(value: Raw<'_>) -> usize {
+    let mut len = 0;
+    compact(value, &mut |piece| {
+        escape(piece, &mut |piece| len = piece.len().saturating_add(len));
+    });
+    len
+}
+
+/// Writes a value without the white space between its tokens as the inside of a string literal.
+///
+/// # Errors
+/// [`TxFull`] when it does not fit; nothing is written then.
+pub fn compact_escape_into(tx: &mut TxBuf<'_>, value: Raw<'_>) -> Result<(), TxFull> {
+    whole(tx, compact_escaped_len(value), |put| compact(value, &mut |piece| escape(piece, put)))
+}
+
+/// How many digits `number` has.
+#[must_use]
+pub const fn decimal_len(number: u64) -> usize {
+    match number.checked_ilog10() {
+        Some(log) => (log as usize).saturating_add(1),
+        None => 1,
+    }
+}
+
+/// Writes `number` in decimal digits.
+///
+/// # Errors
+/// [`TxFull`] when it does not fit; nothing is written then.
+pub fn put_decimal(tx: &mut TxBuf<'_>, number: u64) -> Result<(), TxFull> {
+    let mut digits = [0; 20];
+    tx.put(decimal(number, &mut digits))
+}
+
+/// The decimal digits of `number`.
+pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let len = decimal_len(number);
+    let digits = digits.get_mut(..len).unwrap_or_default();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+/// Makes sure of `len` bytes, then lets `write` put its pieces.
+fn whole(
+    tx: &mut TxBuf<'_>,
+    len: usize,
+    write: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Result<(), TxFull> {
+    tx.reserve(len)?;
+    let mut outcome = Ok(());
+    write(&mut |piece| {
+        if outcome.is_ok() {
+            outcome = tx.put(piece);
+        }
+    });
+    outcome
+}
+
+/// Hands `text` on in pieces, escaped.
+pub(crate) fn escape(text: &[u8], put: &mut dyn FnMut(&[u8])) {
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
+        if !plain.is_empty() {
+            put(plain);
+        }
+        let Some((&byte, behind)) = special.split_first() else { return };
+        let mut control = *br"\u0000";
+        put(escape_of(byte, &mut control));
+        rest = behind;
+    }
+}
+
+/// Hands `text` on in pieces, escaped and escaped again.
+pub(crate) fn escape_twice(text: &str, put: &mut dyn FnMut(&[u8])) {
+    escape(text.as_bytes(), &mut |piece| escape(piece, put));
+}
+
+/// The escape of a quote, a backslash or a control character; `control` is `\u0000`.
+const fn escape_of(byte: u8, control: &mut [u8; 6]) -> &[u8] {
+    match byte {
+        b'"' => br#"\""#,
+        b'\\' => br"\\",
+        0x08 => br"\b",
+        0x0c => br"\f",
+        b'\n' => br"\n",
+        b'\r' => br"\r",
+        b'\t' => br"\t",
+        _ => {
+            let [.., high, low] = control;
+            *high = hex_digit(byte >> 4);
+            *low = hex_digit(byte & 0xf);
+            control
+        }
+    }
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { nibble | b'0' } else { nibble.wrapping_sub(10).wrapping_add(b'a') }
+}
+
+/// Hands a value's text on in pieces, without the white space between its tokens.
+pub(crate) fn compact(value: Raw<'_>, put: &mut dyn FnMut(&[u8])) {
+    let mut rest = value.text().as_bytes();
+    while !rest.is_empty() {
+        let len = token_run(rest);
+        let (run, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+        if !run.is_empty() {
+            put(run);
+        }
+        let space = behind.iter().take_while(|byte| is_space(**byte)).count();
+        rest = behind.get(space..).unwrap_or_default();
+    }
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// How many bytes stand before the first white space outside a string.
+fn token_run(bytes: &[u8]) -> usize {
+    let mut at = 0usize;
+    let mut inside = false;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let step = if inside {
+            plain_len(rest)
+        } else {
+            rest.iter().take_while(|byte| **byte != b'"' && !is_space(**byte)).count()
+        };
+        at = at.saturating_add(step);
+        match bytes.get(at) {
+            Some(b'"') => {
+                inside = !inside;
+                at = at.saturating_add(1);
+            }
+            // An escape: the byte after the backslash is no quote that counts.
+            Some(_) if inside => at = at.saturating_add(2),
+            _ => return at.min(bytes.len()),
+        }
+    }
+}
