@@ -1,1 +1,9 @@
 //! The Pusher Channels protocol, version 7.
+
+mod code;
+mod socket_id;
+mod target;
+
+pub use code::{Advice, ErrorCode};
+pub use socket_id::{SocketId, SocketIdError, SocketIdText};
+pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};
