@@ -53,8 +53,12 @@ impl From<TxFull> for CapacityError {
 pub enum UsageError {
     /// The close code is one that must not be sent (RFC 6455 section 7.4).
     CloseCode,
+    /// The payload of a ping or pong is longer than 125 bytes (RFC 6455 section 5.5).
+    ControlTooLong,
     /// The name is no valid event name.
     EventName,
+    /// A message in fragments is under way: finish it before another one starts (RFC 6455 section 5.4).
+    MessageUnfinished,
     /// The connection is not open: not yet, or no longer.
     NotOpen,
     /// The close reason is longer than 123 bytes (RFC 6455 section 5.5).
@@ -65,7 +69,9 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CloseCode => "this close code must not be sent",
+            Self::ControlTooLong => "a ping or pong has at most 125 bytes",
             Self::EventName => "not a valid event name",
+            Self::MessageUnfinished => "finish the fragmented message first",
             Self::NotOpen => "the connection is not open",
             Self::ReasonTooLong => "a close reason has at most 123 bytes",
         })

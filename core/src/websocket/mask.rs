@@ -1,0 +1,160 @@
+//! Masking: payload bytes xor a repeated 4-byte key (RFC 6455 section 5.3), word by word.
+
+/// Bytes worked on at a time. The loops over words are plain, so that the compiler can put them into
+/// vector registers where there are any; on a 32-bit core each word is two registers.
+const WORD: usize = 8;
+
+/// The top bit of each byte of a word.
+const TOP_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// A masking key and the place in it, so that a payload can be masked or unmasked in parts.
+///
+/// ```
+/// use tidings_core::websocket::Mask;
+///
+/// let mut payload = *b"hello";
+/// Mask::new([1, 2, 3, 4]).apply(&mut payload);
+/// assert_eq!(payload, [b'h' ^ 1, b'e' ^ 2, b'l' ^ 3, b'l' ^ 4, b'o' ^ 1]);
+///
+/// let (left, right) = payload.split_at_mut(3);
+/// let mut mask = Mask::new([1, 2, 3, 4]);
+/// mask.apply(left);
+/// mask.apply(right);
+/// assert_eq!(&payload, b"hello");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mask {
+    /// The key, turned so that the part for the next byte is first.
+    key: [u8; 4],
+}
+
+impl Mask {
+    /// The mask with this key, at the start of a payload.
+    #[must_use]
+    pub const fn new(key: [u8; 4]) -> Self {
+        Self { key }
+    }
+
+    /// Masks or unmasks the next bytes of a payload.
+    #[inline]
+    pub fn apply(&mut self, payload: &mut [u8]) {
+        let word = self.word();
+        let (words, rest) = payload.as_chunks_mut::<WORD>();
+        for chunk in words {
+            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        }
+        for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
+            *byte ^= key;
+        }
+        self.turn(rest.len());
+    }
+
+    /// As [`apply`](Self::apply), and tells in the same pass whether the outcome is all ASCII.
+    #[inline]
+    pub(crate) fn apply_and_see_ascii(&mut self, payload: &mut [u8]) -> bool {
+        let word = self.word();
+        let (words, rest) = payload.as_chunks_mut::<WORD>();
+        let mut seen = 0;
+        for chunk in words {
+            let value = u64::from_ne_bytes(*chunk) ^ word;
+            *chunk = value.to_ne_bytes();
+            seen |= value;
+        }
+        for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
+            *byte ^= key;
+            seen |= u64::from(*byte);
+        }
+        self.turn(rest.len());
+        seen & TOP_BITS == 0
+    }
+
+    /// Writes `source`, masked, to `out`, which is as long.
+    #[inline]
+    pub(crate) fn copy(self, source: &[u8], out: &mut [u8]) {
+        let word = self.word();
+        let (words, rest) = source.as_chunks::<WORD>();
+        let (out_words, out_rest) = out.as_chunks_mut::<WORD>();
+        for (from, to) in words.iter().zip(out_words) {
+            *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+        }
+        for ((from, to), key) in rest.iter().zip(out_rest).zip(word.to_ne_bytes()) {
+            *to = from ^ key;
+        }
+    }
+
+    /// The key twice, as a word in memory order.
+    #[inline]
+    const fn word(self) -> u64 {
+        let [a, b, c, d] = self.key;
+        u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+    }
+
+    /// Goes on by `n` bytes.
+    #[inline]
+    const fn turn(&mut self, n: usize) {
+        let [a, b, c, d] = self.key;
+        self.key = match n & 3 {
+            0 => [a, b, c, d],
+            1 => [b, c, d, a],
+            2 => [c, d, a, b],
+            _ => [d, a, b, c],
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition: octet i of the payload xor octet i modulo 4 of the key.
+    fn by_definition(key: [u8; 4], payload: &[u8]) -> Vec<u8> {
+        payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn masking_follows_the_definition_however_it_is_cut(
+            key: [u8; 4],
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+            cuts in prop::collection::vec(0_usize..40, 0..8),
+        ) {
+            let mut masked = payload.clone();
+            let mut mask = Mask::new(key);
+            let mut rest = &mut masked[..];
+            for cut in cuts {
+                let (part, behind) = rest.split_at_mut(cut.min(rest.len()));
+                mask.apply(part);
+                rest = behind;
+            }
+            mask.apply(rest);
+            prop_assert_eq!(masked, by_definition(key, &payload));
+        }
+
+        #[test]
+        fn the_watched_and_the_copying_way_give_the_same(
+            key: [u8; 4],
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let expected = by_definition(key, &payload);
+            let mut watched = payload.clone();
+            let ascii = Mask::new(key).apply_and_see_ascii(&mut watched);
+            prop_assert_eq!(&watched, &expected);
+            prop_assert_eq!(ascii, expected.is_ascii());
+            let mut copied = std::vec![0; payload.len()];
+            Mask::new(key).copy(&payload, &mut copied);
+            prop_assert_eq!(&copied, &expected);
+        }
+
+        #[test]
+        fn one_byte_beyond_ascii_is_seen_wherever_it_is(len in 1_usize..100, at: prop::sample::Index, key: [u8; 4]) {
+            let mut text = std::vec![b'a'; len];
+            text[at.index(len)] = 0x80;
+            let mut masked = by_definition(key, &text);
+            prop_assert!(!Mask::new(key).apply_and_see_ascii(&mut masked));
+        }
+    }
+}
