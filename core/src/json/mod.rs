@@ -38,7 +38,7 @@ use core::fmt;
 pub use escaped::{Chars, EscapedJson, unescape};
 pub use raw::{Elements, Kind, Members, Raw};
 pub use reader::ObjectReader;
-pub(crate) use writer::decimal;
+pub(crate) use writer::{compact, decimal, escape, escape_twice};
 pub use writer::{
     compact_escape_into, compact_escaped_len, compact_into, compact_len, decimal_len, escape_into,
     escape_twice_into, escaped_len, escaped_twice_len, put_decimal,
