@@ -130,7 +130,7 @@ def run(out, wstest, mine):
     if not ended(mine[-1], ARGS.seconds or limit):
         print("ended after the time limit of %d s" % (ARGS.seconds or limit))
     elif ARGS.role == "client" and mine[-1].returncode:
-        print("the client exited with %d, see %s" % (mine[-1].returncode, peer))
+        die("the client exited with %d, see %s" % (mine[-1].returncode, peer))
     return time.monotonic() - began
 
 
