@@ -7,25 +7,26 @@
 //! ```
 //! use std::io::{self, Read, Write};
 //!
-//! use tidings_core::io::{Progress, RxBuf, TxBuf};
+//! use tidings_core::io::{Progress, RxBuf, Step, TxBuf};
 //! use tidings_core::limits::Limits;
 //! use tidings_core::websocket::{Connection, Event, ServerRole, State};
 //!
 //! /// Sends each message back, until the peer closes or breaks a rule.
-//! fn echo(mut socket: impl Read + Write) -> io::Result<()> {
+//! fn echo(socket: &mut (impl Read + Write)) -> io::Result<()> {
 //!     let limits = Limits::new().max_message(1024);
 //!     let mut connection = Connection::new(ServerRole, limits);
 //!     let (mut rx_memory, mut tx_memory) = ([0; 2048], [0; 2048]);
 //!     let (mut rx, mut tx) = (RxBuf::new(&mut rx_memory), TxBuf::new(&mut tx_memory));
 //!     loop {
-//!         let step = match connection.handle_input(rx.filled_mut(), &mut tx) {
+//!         let Step { consumed, progress } = match connection.handle_input(rx.filled_mut(), &mut tx) {
 //!             Ok(step) => step,
 //!             Err(error) => {
 //!                 connection.fail(error, &mut tx).map_err(io::Error::other)?;
 //!                 return socket.write_all(tx.written());
 //!             }
 //!         };
-//!         match step.progress {
+//!         let starved = matches!(progress, Progress::NeedInput { .. });
+//!         match progress {
 //!             Progress::Event(Event::Message { kind, payload }) => {
 //!                 // The longest echo may not fit behind what is there.
 //!                 if connection.send(kind, payload, &mut tx).is_err() {
@@ -43,8 +44,7 @@
 //!                 }
 //!             }
 //!         }
-//!         let starved = matches!(step.progress, Progress::NeedInput { .. });
-//!         rx.consume(step.consumed);
+//!         rx.consume(consumed);
 //!         if starved {
 //!             match socket.read(rx.spare_mut())? {
 //!                 0 => return connection.handle_eof().map_err(io::Error::other),
@@ -55,9 +55,20 @@
 //! }
 //!
 //! # struct Pipe(io::Cursor<Vec<u8>>, Vec<u8>);
-//! # impl Read for Pipe { fn read(&mut self, b: &mut [u8]) -> io::Result<usize> { let n = b.len().min(3); self.0.read(&mut b[..n]) } }
-//! # impl Write for &mut Pipe { fn write(&mut self, b: &[u8]) -> io::Result<usize> { self.1.extend_from_slice(b); Ok(b.len()) } fn flush(&mut self) -> io::Result<()> { Ok(()) } }
-//! # impl Read for &mut Pipe { fn read(&mut self, b: &mut [u8]) -> io::Result<usize> { (**self).read(b) } }
+//! # impl Read for Pipe {
+//! #     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+//! #         let n = buf.len().min(3);
+//! #         self.0.read(&mut buf[..n])
+//! #     }
+//! # }
+//! # impl Write for Pipe {
+//! #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+//! #         self.1.write(buf)
+//! #     }
+//! #     fn flush(&mut self) -> io::Result<()> {
+//! #         Ok(())
+//! #     }
+//! # }
 //! # let mut pipe = Pipe(io::Cursor::new(b"\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xE8".to_vec()), vec![]);
 //! # echo(&mut pipe).unwrap();
 //! # assert_eq!(pipe.1, b"\x81\x02hi\x8A\x00\x88\x02\x03\xE8");
