@@ -6,6 +6,9 @@ use super::opcode::{MessageKind, Opcode};
 use crate::error::TxFull;
 use crate::io::TxBuf;
 
+#[cfg(test)]
+mod tests;
+
 /// Appends a frame of a known payload, masked when there is a key. All of it or nothing.
 ///
 /// # Errors
@@ -56,7 +59,9 @@ pub fn encode_frame(
 ///
 /// # Errors
 /// [`TxFull`] when the frame does not fit; `at_least` is the room that is known to be needed, counted
-/// from the frame's start. The whole need is known only once `write` comes to its end.
+/// from the frame's start. The whole need is known only once `write` comes to its end. While the payload
+/// is written, the header takes 4 bytes (8 with a mask), so a payload up to 125 bytes needs 2 bytes of room
+/// more than its frame.
 pub fn write_frame(
     tx: &mut TxBuf<'_>,
     mask: Option<[u8; 4]>,

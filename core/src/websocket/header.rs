@@ -5,6 +5,9 @@ use super::opcode::Opcode;
 use crate::error::TxFull;
 use crate::io::{Parse, TxBuf};
 
+#[cfg(test)]
+mod tests;
+
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0F;

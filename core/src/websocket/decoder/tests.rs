@@ -1,1 +1,5 @@
-
+mod errors;
+mod limits;
+mod splits;
+mod support;
+mod text;
