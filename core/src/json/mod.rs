@@ -35,6 +35,7 @@ mod tests;
 
 use core::fmt;
 
+pub(crate) use escaped::unescape_in_place;
 pub use escaped::{Chars, EscapedJson, unescape};
 pub use raw::{Elements, Kind, Members, Raw};
 pub use reader::ObjectReader;

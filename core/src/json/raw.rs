@@ -57,7 +57,7 @@ impl<'i> Raw<'i> {
     }
 
     /// `text` has been checked.
-    pub(super) const fn trusted(text: &'i str) -> Self {
+    pub(crate) const fn trusted(text: &'i str) -> Self {
         Self { text }
     }
 

@@ -316,6 +316,12 @@ impl<'i> ObjectReader<'i> {
         member
     }
 
+    /// The offset in the text just behind the value that [`next_member`](Self::next_member) gave last.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.cursor.at
+    }
+
     fn advance(&mut self) -> Result<Option<(EscapedJson<'i>, Raw<'i>)>, JsonError> {
         match (self.place, self.cursor.peek_token()) {
             (Place::End, _) => return Ok(None),

@@ -1,11 +1,22 @@
 //! The Pusher Channels protocol, version 7.
+//!
+//! The reader is tolerant, the writer exact: what any known client sends is understood, and what is sent is what
+//! every known client reads. [`ServerConn`] is the server's end of a connection; the functions `encode_*` write the
+//! messages of both directions; [`ConnectTarget`] and [`check_protocol`] judge a connection attempt.
 
+mod closed;
 mod code;
 mod encode;
+mod fields;
+#[cfg(feature = "server")]
+mod server;
 mod socket_id;
 mod target;
 
+pub use closed::{Closed, Initiator};
 pub use code::{Advice, ErrorCode};
 pub use encode::*;
+#[cfg(feature = "server")]
+pub use server::{Fault, MIN_TX, ServerConfig, ServerConn, ServerEvent, Timeout};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};
 pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};

@@ -69,7 +69,7 @@ pub fn encode_error(
 /// let data = EscapedJson::parse(r#"{\"a\":1}"#).unwrap();
 /// encode_channel_event(&mut tx, "my-channel", "my-event", data, None).unwrap();
 /// let (header, payload) = tx.written().split_at(2);
-/// assert_eq!(header, [0x81, 66]);
+/// assert_eq!(header, [0x81, 62]);
 /// assert_eq!(payload, br#"{"event":"my-event","channel":"my-channel","data":"{\"a\":1}"}"#);
 /// ```
 ///
@@ -200,6 +200,8 @@ pub enum SubscriptionErrorKind {
     Auth,
     /// `LimitReached`: a name too long, a channel full, a member too large.
     Limit,
+    /// `NameError`: the channel's name is not valid.
+    Name,
     /// `ServerError`: the server could not.
     Server,
 }
@@ -211,6 +213,7 @@ impl SubscriptionErrorKind {
         match self {
             Self::Auth => "AuthError",
             Self::Limit => "LimitReached",
+            Self::Name => "NameError",
             Self::Server => "ServerError",
         }
     }
