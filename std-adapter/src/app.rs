@@ -218,7 +218,12 @@ impl Apps {
     /// The one app of [`App::development`].
     #[must_use]
     pub fn development() -> Self {
-        let app = Arc::new(App::development());
+        Self::development_with(App::development())
+    }
+
+    /// The development app with other rules.
+    pub(crate) fn development_with(app: App) -> Self {
+        let app = Arc::new(app);
         let by_key = std::iter::once((app.key.clone(), Arc::clone(&app))).collect();
         let by_id = std::iter::once((app.id.clone(), Arc::clone(&app))).collect();
         Self { apps: Box::new([app]), by_key, by_id, development: true }

@@ -1,7 +1,31 @@
 //! The configuration of a server.
 
+#[cfg(feature = "cli")]
+mod env;
+#[cfg(feature = "cli")]
+mod error;
+#[cfg(feature = "cli")]
+mod file;
+#[cfg(feature = "cli")]
+mod nearest;
+#[cfg(feature = "cli")]
+mod options;
+#[cfg(feature = "cli")]
+mod settings;
+#[cfg(feature = "cli")]
+mod value;
+
 use std::thread;
 use std::time::Duration;
+
+#[cfg(feature = "cli")]
+pub(crate) use env::{Environment, read as read_environment};
+#[cfg(feature = "cli")]
+pub(crate) use error::ConfigError;
+#[cfg(feature = "cli")]
+pub(crate) use options::{AppOptions, ServerOptions};
+#[cfg(feature = "cli")]
+pub(crate) use settings::Settings;
 
 /// Everything about a server that is not about one app.
 ///

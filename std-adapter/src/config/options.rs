@@ -1,0 +1,155 @@
+//! The options by name: one definition each for the file, the environment and the command line.
+//!
+//! An option `max_body_bytes` is the key `max_body_bytes` in the file, the variable
+//! `TIDINGS_MAX_BODY_BYTES` and the flag `--max-body-bytes`.
+
+use serde::Deserialize;
+
+use super::value::{Bound, Seconds, SecretText, Text};
+
+/// Defines a struct of options, all of them unset by default.
+macro_rules! options {
+    (
+        $(#[$meta:meta])*
+        struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq, Deserialize, clap::Args)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            $($(#[$field_meta])* pub(crate) $field: Option<$type>,)*
+        }
+
+        impl $name {
+            /// The names, as the file spells them.
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// These options where they are set, `lower` elsewhere.
+            pub(crate) fn or(self, lower: Self) -> Self {
+                Self { $($field: self.$field.or(lower.$field),)* }
+            }
+        }
+    };
+}
+
+options! {
+    /// Options of the server.
+    struct ServerOptions {
+        /// Address or name to listen on [default: 127.0.0.1]
+        #[arg(long, value_name = "HOST", help_heading = "Server")]
+        host: Text,
+        /// Port for sockets and the HTTP API; 0 takes any free one [default: 6001]
+        #[arg(long, value_name = "PORT", help_heading = "Server")]
+        port: u16,
+        /// Path before both /app/… and /apps/…, such as /ws [default: none]
+        #[arg(long, value_name = "PATH", help_heading = "Server")]
+        path_prefix: Text,
+        /// Threads that serve connections [default: one per core]
+        #[arg(long, value_name = "COUNT", help_heading = "Server")]
+        threads: usize,
+        /// What to log: error, warn, info, debug or trace [default: info]
+        #[arg(long, value_name = "LEVEL", help_heading = "Server")]
+        log: Text,
+        /// Bytes of one message from a client [default: 131072]
+        #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
+        max_message_bytes: u32,
+        /// Bytes that may wait for one slow client before it is cut [default: 1048576]
+        #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
+        max_queue_bytes: u32,
+        /// Bytes of a request's head [default: 8192]
+        #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
+        max_head_bytes: u32,
+        /// Headers in a request [default: 100]
+        #[arg(long, value_name = "COUNT", help_heading = "Bounds of the server")]
+        max_headers: u32,
+        /// Bytes of a request's body [default: 1048576]
+        #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
+        max_body_bytes: u32,
+        /// Time for a client to send its request's head [default: 10]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        handshake_timeout: Seconds,
+        /// Time that an HTTP connection may stay open without a request [default: 75]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        keep_alive_timeout: Seconds,
+        /// Silence after which a client is pinged; announced to it [default: 120]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        activity_timeout: Seconds,
+        /// Time for a pinged client to answer before it is closed [default: 30]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        pong_timeout: Seconds,
+        /// Time for a client to answer a close frame [default: 5]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        close_timeout: Seconds,
+        /// Time for a client to sign in where the app demands it [default: 30]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        user_authentication_timeout: Seconds,
+        /// Time that a shutdown may take [default: 5]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        shutdown_grace: Seconds,
+        /// Options for every app that does not set them itself (file only).
+        #[arg(skip)]
+        defaults: AppOptions,
+        /// The apps (file only).
+        #[arg(skip)]
+        apps: Vec<AppOptions>,
+    }
+}
+
+options! {
+    /// Options of an app.
+    struct AppOptions {
+        /// Id of an app: it names the app in /apps/ID/events [default: app-id]
+        #[arg(long = "app-id", id = "app-id", value_name = "ID", help_heading = "App")]
+        id: Text,
+        /// Key of that app: it names the app in /app/KEY [default: app-key]
+        #[arg(long = "app-key", id = "app-key", value_name = "KEY", help_heading = "App")]
+        key: Text,
+        /// Secret of that app; other users of the machine can see flags, so prefer TIDINGS_APP_SECRET
+        #[arg(long = "app-secret", id = "app-secret", value_name = "SECRET", help_heading = "App")]
+        secret: SecretText,
+        /// Whether apps take connections and events [default: true]
+        #[arg(long, value_name = "BOOL", help_heading = "Every app")]
+        enabled: bool,
+        /// Whether clients may send client- events to each other [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
+        client_events: bool,
+        /// Connections of one app at once, or unlimited [default: unlimited]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app", allow_hyphen_values = true)]
+        max_connections: Bound,
+        /// Client events that one connection may send in a second, or unlimited [default: 10]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app", allow_hyphen_values = true)]
+        max_client_events_per_second: Bound,
+        /// Whether a connection must sign in or join a private channel in time [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
+        user_authentication: bool,
+        /// Characters of a channel's name [default: 200]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_channel_name: u32,
+        /// Characters of an event's name [default: 200]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_event_name: u32,
+        /// Bytes of an event's data [default: 10240]
+        #[arg(long, value_name = "BYTES", help_heading = "Every app")]
+        max_event_bytes: u32,
+        /// Channels that one publish may name [default: 100]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_channels_per_event: u32,
+        /// Events in one batch [default: 10]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_batch: u32,
+        /// Users in one presence channel [default: 100]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_presence_members: u32,
+        /// Bytes of the user object in a presence channel [default: 1024]
+        #[arg(long, value_name = "BYTES", help_heading = "Every app")]
+        max_presence_user_bytes: u32,
+        /// Characters of a user id [default: 128]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_user_id: u32,
+        /// Channels that one connection may be subscribed to [default: 1000]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_channels_per_connection: u32,
+    }
+}

@@ -1,0 +1,261 @@
+//! What a run of the program is to do: the sources of options laid over each other.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ServerConfig;
+use super::env::Environment;
+use super::error::ConfigError;
+use super::file;
+use super::options::{AppOptions, ServerOptions};
+use super::value::{Bound, Seconds, Text};
+use crate::app::{App, AppLimits, Apps};
+
+/// The configuration of a run of `tidings serve`.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) server: ServerConfig,
+    pub(crate) apps: Apps,
+    /// The level to log at, or a filter such as `tidings=debug`.
+    pub(crate) log: String,
+}
+
+impl Settings {
+    /// Lays the sources over each other: flags over environment over file over defaults.
+    ///
+    /// # Errors
+    ///
+    /// When a value is out of its range, or the apps are incomplete or name each other's names.
+    pub(crate) fn load(
+        config: Option<PathBuf>,
+        flags: (ServerOptions, AppOptions),
+        environment: Environment,
+    ) -> Result<Self, ConfigError> {
+        let path = config.or_else(|| environment.config.map(PathBuf::from));
+        let mut file = path.as_deref().map_or_else(|| Ok(ServerOptions::default()), file::read)?;
+        let entries = file.apps.take().unwrap_or_default();
+        let defaults = file.defaults.take().unwrap_or_default();
+
+        let options = flags.0.or(environment.server).or(file);
+        let log = options.log.clone().map_or_else(|| "info".to_owned(), |log| log.0);
+        Ok(Self {
+            server: server_config(options)?,
+            apps: apps(flags.1.or(environment.app), defaults, entries)?,
+            log,
+        })
+    }
+
+    /// Refuses the development app on an address that other machines may reach.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::DevelopmentAppExposed`], which says what to do instead.
+    pub(crate) fn check_exposure(&self, addresses: &[IpAddr]) -> Result<(), ConfigError> {
+        let exposed = addresses.iter().any(|address| !address.to_canonical().is_loopback());
+        if self.apps.is_development() && exposed {
+            return Err(ConfigError::DevelopmentAppExposed { host: self.server.host.to_string() });
+        }
+        Ok(())
+    }
+}
+
+fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
+    let default = ServerConfig::default();
+    let span = |set: Option<Seconds>, default| set.map_or(default, |seconds| seconds.0);
+    let text = |set: Option<Text>, default| set.map_or(default, |text| text.0.into());
+    let config = ServerConfig {
+        host: text(options.host, default.host),
+        port: options.port.unwrap_or(default.port),
+        path_prefix: path_prefix(&text(options.path_prefix, default.path_prefix))?,
+        threads: options.threads.unwrap_or(default.threads),
+        max_message_bytes: options.max_message_bytes.unwrap_or(default.max_message_bytes),
+        max_queue_bytes: options.max_queue_bytes.unwrap_or(default.max_queue_bytes),
+        max_head_bytes: options.max_head_bytes.unwrap_or(default.max_head_bytes),
+        max_headers: options.max_headers.unwrap_or(default.max_headers),
+        max_body_bytes: options.max_body_bytes.unwrap_or(default.max_body_bytes),
+        handshake_timeout: span(options.handshake_timeout, default.handshake_timeout),
+        keep_alive_timeout: span(options.keep_alive_timeout, default.keep_alive_timeout),
+        activity_timeout: span(options.activity_timeout, default.activity_timeout),
+        pong_timeout: span(options.pong_timeout, default.pong_timeout),
+        close_timeout: span(options.close_timeout, default.close_timeout),
+        user_authentication_timeout: span(
+            options.user_authentication_timeout,
+            default.user_authentication_timeout,
+        ),
+        shutdown_grace: span(options.shutdown_grace, default.shutdown_grace),
+    };
+    check(&config)?;
+    Ok(config)
+}
+
+fn check(config: &ServerConfig) -> Result<(), ConfigError> {
+    let least = |name, value: usize, least, rule| {
+        let value_text = value.to_string();
+        let error = || ConfigError::Option { name, value: value_text, rule };
+        if value < least { Err(error()) } else { Ok(()) }
+    };
+    least("threads", config.threads, 1, "at least 1 is needed")?;
+    if config.threads > MAX_THREADS {
+        let value = config.threads.to_string();
+        return Err(ConfigError::Option {
+            name: "threads",
+            value,
+            rule: "at most 1024 make sense",
+        });
+    }
+    let head = config.max_head_bytes as usize;
+    least("max_head_bytes", head, 512, "a WebSocket handshake needs at least 512")?;
+    let headers = config.max_headers as usize;
+    least("max_headers", headers, 16, "browsers and proxies send at least 16")?;
+    let message = config.max_message_bytes as usize;
+    least("max_message_bytes", message, 1_024, "a subscription needs at least 1024")?;
+    let queue = config.max_queue_bytes as usize;
+    least("max_queue_bytes", queue, 16 * 1024, "at least 16384 are needed for one event")?;
+    for (name, span) in [
+        ("handshake_timeout", config.handshake_timeout),
+        ("pong_timeout", config.pong_timeout),
+        ("keep_alive_timeout", config.keep_alive_timeout),
+    ] {
+        if span.is_zero() {
+            let value = "0".to_owned();
+            return Err(ConfigError::Option { name, value, rule: "it must be more than 0" });
+        }
+    }
+    if config.activity_timeout < Duration::from_secs(1) {
+        return Err(ConfigError::Option {
+            name: "activity_timeout",
+            value: format!("{:?}", config.activity_timeout),
+            rule: "clients are told it in whole seconds, so it must be at least 1",
+        });
+    }
+    Ok(())
+}
+
+const MAX_THREADS: usize = 1_024;
+
+/// A path prefix with a slash at its start and none at its end.
+fn path_prefix(text: &str) -> Result<Box<str>, ConfigError> {
+    let path = text.trim_matches('/');
+    let in_path = |b: u8| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b);
+    if !path.bytes().all(in_path) || path.contains("//") {
+        return Err(ConfigError::Option {
+            name: "path_prefix",
+            value: format!("`{text}`"),
+            rule: "it may hold only ASCII letters, digits, - _ . ~ and single slashes",
+        });
+    }
+    Ok(if path.is_empty() { "".into() } else { format!("/{path}").into() })
+}
+
+/// The apps of the file and the one of flags and environment; the development app without any.
+fn apps(
+    top: AppOptions,
+    defaults: AppOptions,
+    mut entries: Vec<AppOptions>,
+) -> Result<Apps, ConfigError> {
+    for (field, set) in [
+        ("id", defaults.id.is_some()),
+        ("key", defaults.key.is_some()),
+        ("secret", defaults.secret.is_some()),
+    ] {
+        if set {
+            return Err(ConfigError::DefaultsNameApp { field });
+        }
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        // Flags and environment may complete the app that they name, and a lone app unnamed.
+        let completed = completes(&top, entry, entries.len());
+        for (field, set) in [
+            ("id", entry.id.is_some()),
+            ("key", entry.key.is_some() || (completed && top.key.is_some())),
+            ("secret", entry.secret.is_some() || (completed && top.secret.is_some())),
+        ] {
+            if !set {
+                return Err(ConfigError::AppIncomplete { number: index + 1, field });
+            }
+        }
+    }
+    let names_app = top.id.is_some() || top.key.is_some() || top.secret.is_some();
+    let (identity, rules) = split(top);
+    if names_app {
+        let count = entries.len();
+        match entries.iter_mut().find(|entry| completes(&identity, entry, count)) {
+            Some(entry) => *entry = identity.or(std::mem::take(entry)),
+            None => entries.insert(0, default_identity(identity)?),
+        }
+    }
+    if entries.is_empty() {
+        let mut app = App::development();
+        apply(&mut app, &rules.or(defaults));
+        return Ok(Apps::development_with(app));
+    }
+    let apps = entries.into_iter().map(|entry| {
+        let text = |text: Option<Text>| text.map(|text| text.0).unwrap_or_default();
+        let secret = entry.secret.clone().map(|secret| secret.0).unwrap_or_default();
+        let mut app = App::new(text(entry.id.clone()), text(entry.key.clone()), secret);
+        apply(&mut app, &rules.clone().or(entry).or(defaults.clone()));
+        app
+    });
+    Ok(Apps::new(apps.collect())?)
+}
+
+/// Whether the app of flags and environment is this app of the file.
+fn completes(top: &AppOptions, entry: &AppOptions, count: usize) -> bool {
+    match &top.id {
+        Some(id) => entry.id.as_ref() == Some(id),
+        None => count == 1 && (top.key.is_some() || top.secret.is_some()),
+    }
+}
+
+/// Options apart: id, key and secret, and all others.
+fn split(options: AppOptions) -> (AppOptions, AppOptions) {
+    let rules = AppOptions { id: None, key: None, secret: None, ..options.clone() };
+    let AppOptions { id, key, secret, .. } = options;
+    (AppOptions { id, key, secret, ..AppOptions::default() }, rules)
+}
+
+/// The app of flags and environment where no file knows it: id and key have Soketi's defaults.
+fn default_identity(identity: AppOptions) -> Result<AppOptions, ConfigError> {
+    let id = identity.id.unwrap_or_else(|| Text("app-id".to_owned()));
+    if identity.secret.is_none() {
+        return Err(ConfigError::NoSecret { id: id.0 });
+    }
+    let key = identity.key.unwrap_or_else(|| Text("app-key".to_owned()));
+    Ok(AppOptions { id: Some(id), key: Some(key), ..identity })
+}
+
+/// Sets what the options set.
+fn apply(app: &mut App, options: &AppOptions) {
+    let default = &app.limits;
+    app.limits = AppLimits {
+        max_channel_name: options.max_channel_name.unwrap_or(default.max_channel_name),
+        max_event_name: options.max_event_name.unwrap_or(default.max_event_name),
+        max_event_bytes: options.max_event_bytes.unwrap_or(default.max_event_bytes),
+        max_channels_per_event: options
+            .max_channels_per_event
+            .unwrap_or(default.max_channels_per_event),
+        max_batch: options.max_batch.unwrap_or(default.max_batch),
+        max_presence_members: options.max_presence_members.unwrap_or(default.max_presence_members),
+        max_presence_user_bytes: options
+            .max_presence_user_bytes
+            .unwrap_or(default.max_presence_user_bytes),
+        max_user_id: options.max_user_id.unwrap_or(default.max_user_id),
+        max_channels_per_connection: options
+            .max_channels_per_connection
+            .unwrap_or(default.max_channels_per_connection),
+    };
+    app.enabled = options.enabled.unwrap_or(app.enabled);
+    app.client_events = options.client_events.unwrap_or(app.client_events);
+    app.user_authentication = options.user_authentication.unwrap_or(app.user_authentication);
+    if let Some(Bound(bound)) = options.max_connections {
+        app.max_connections = bound;
+    }
+    if let Some(Bound(bound)) = options.max_client_events_per_second {
+        app.max_client_events_per_second = bound;
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

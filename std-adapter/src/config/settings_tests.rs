@@ -1,0 +1,199 @@
+use std::path::Path;
+
+use super::super::{env, file};
+use super::*;
+
+fn load(
+    text: &str,
+    variables: &[(&str, &str)],
+    flags: (ServerOptions, AppOptions),
+) -> Result<Settings, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidings.toml");
+    std::fs::write(&path, text).unwrap();
+    let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::load(Some(path), flags, env::read(pairs).unwrap())
+}
+
+fn load_file(text: &str) -> Result<Settings, ConfigError> {
+    load(text, &[], Default::default())
+}
+
+const ONE_APP: &str = "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s\"\n";
+
+#[test]
+fn flags_beat_the_environment_beats_the_file_beats_the_default() {
+    let text = "port = 1\nthreads = 1\nmax_headers = 50\n";
+    let variables = [("TIDINGS_PORT", "2"), ("TIDINGS_THREADS", "2")];
+    let flags = ServerOptions { port: Some(3), ..ServerOptions::default() };
+    let server = load(text, &variables, (flags, AppOptions::default())).unwrap().server;
+    assert_eq!((server.port, server.threads, server.max_headers), (3, 2, 50));
+    assert_eq!(server.max_head_bytes, 8_192);
+}
+
+#[test]
+fn without_apps_there_is_the_development_app() {
+    let settings = load_file("").unwrap();
+    assert!(settings.apps.is_development());
+    assert!(settings.apps.by_key("app-key").is_some());
+}
+
+#[test]
+fn fr_136_the_development_app_stays_on_loopback() {
+    let addresses = |texts: &[&str]| -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    };
+    let development = load_file("host = \"0.0.0.0\"\n").unwrap();
+    for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+        assert!(development.check_exposure(&addresses(&[loopback])).is_ok(), "{loopback}");
+    }
+    for exposed in ["0.0.0.0", "::", "192.0.2.1"] {
+        let error = development.check_exposure(&addresses(&["127.0.0.1", exposed])).unwrap_err();
+        assert!(error.to_string().contains("TIDINGS_APP_SECRET"), "{error}");
+    }
+    let own = load_file(ONE_APP).unwrap();
+    assert!(own.check_exposure(&addresses(&["0.0.0.0"])).is_ok());
+}
+
+#[test]
+fn several_apps_have_rules_of_their_own_over_the_defaults() {
+    let text = "[defaults]\nmax_batch = 3\nmax_user_id = 9\n\
+                [[apps]]\nid = \"1\"\nkey = \"a\"\nsecret = \"s\"\nclient_events = true\n\
+                [[apps]]\nid = \"2\"\nkey = \"b\"\nsecret = \"t\"\nmax_batch = 4\n";
+    let apps = load_file(text).unwrap().apps;
+    let (first, second) = (apps.by_id("1").unwrap(), apps.by_id("2").unwrap());
+    assert!(first.client_events && !second.client_events);
+    assert_eq!((first.limits.max_batch, second.limits.max_batch), (3, 4));
+    assert_eq!((first.limits.max_user_id, second.limits.max_user_id), (9, 9));
+    assert_eq!(second.secret(), b"t");
+    assert!(!apps.is_development());
+}
+
+#[test]
+fn flags_rule_every_app_of_the_file() {
+    let text = format!("{ONE_APP}max_batch = 4\n");
+    let flags = AppOptions { max_batch: Some(5), ..AppOptions::default() };
+    let apps = load(&text, &[], (ServerOptions::default(), flags)).unwrap().apps;
+    assert_eq!(apps.by_id("1").unwrap().limits.max_batch, 5);
+}
+
+#[test]
+fn the_environment_can_be_the_only_app() {
+    let apps = load("", &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps;
+    assert!(!apps.is_development());
+    assert_eq!(apps.by_id("app-id").unwrap().secret(), b"s");
+    let error = load("", &[("TIDINGS_APP_ID", "x")], Default::default()).unwrap_err().to_string();
+    assert!(error.contains("TIDINGS_APP_SECRET"), "{error}");
+}
+
+#[test]
+fn the_environment_can_hold_the_secret_of_the_app_in_the_file() {
+    let text = "[[apps]]\nid = \"1\"\nkey = \"k\"\n";
+    let apps = load(text, &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps;
+    assert_eq!(apps.len(), 1);
+    assert_eq!(apps.by_id("1").unwrap().secret(), b"s");
+}
+
+#[test]
+fn the_environment_adds_an_app_to_those_of_the_file() {
+    let variables =
+        [("TIDINGS_APP_ID", "9"), ("TIDINGS_APP_KEY", "z"), ("TIDINGS_APP_SECRET", "s")];
+    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps;
+    assert_eq!(apps.len(), 2);
+    assert!(apps.by_key("z").is_some() && apps.by_key("k").is_some());
+}
+
+#[test]
+fn fr_135_an_incomplete_app_names_what_is_missing() {
+    let error = load_file("[[apps]]\nid = \"1\"\nkey = \"k\"\n").unwrap_err().to_string();
+    assert!(error.contains("app number 1 of the file has no secret"), "{error}");
+    let error = load_file("[defaults]\nkey = \"k\"\n").unwrap_err().to_string();
+    assert!(error.contains("[defaults] cannot hold `key`"), "{error}");
+    let error = load_file(&format!("{ONE_APP}{ONE_APP}")).unwrap_err().to_string();
+    assert!(error.contains("two apps have the id `1`"), "{error}");
+}
+
+#[test]
+fn fr_137_the_prefix_is_written_in_any_way() {
+    for text in ["ws", "/ws", "ws/", "/ws/"] {
+        assert_eq!(&*path_prefix(text).unwrap(), "/ws", "{text}");
+    }
+    assert_eq!(&*path_prefix("/a/b").unwrap(), "/a/b");
+    assert_eq!(&*path_prefix("/").unwrap(), "");
+    for text in ["/a b", "/ü", "/a?b", "/a//b"] {
+        assert!(path_prefix(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn values_out_of_range_name_option_value_and_rule() {
+    for (text, part) in [
+        ("threads = 0", "option `threads` is 0: at least 1"),
+        ("threads = 5000", "option `threads` is 5000: at most"),
+        ("max_head_bytes = 511", "option `max_head_bytes` is 511"),
+        ("max_headers = 15", "option `max_headers` is 15"),
+        ("max_message_bytes = 1023", "option `max_message_bytes` is 1023"),
+        ("max_queue_bytes = 16383", "option `max_queue_bytes` is 16383"),
+        ("activity_timeout = 0.5", "option `activity_timeout` is 500ms"),
+        ("pong_timeout = 0", "option `pong_timeout` is 0"),
+    ] {
+        let error = load_file(text).unwrap_err().to_string();
+        assert!(error.starts_with(part), "{error}");
+    }
+    for text in ["max_head_bytes = 512", "max_headers = 16", "activity_timeout = 1"] {
+        assert!(load_file(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn every_option_of_the_server_reaches_the_configuration() {
+    let text = "host = \"h\"\nport = 1\npath_prefix = \"p\"\nthreads = 2\n\
+        max_message_bytes = 2003\nmax_queue_bytes = 20004\nmax_head_bytes = 1005\n\
+        max_headers = 16\nmax_body_bytes = 7\nhandshake_timeout = 8\nkeep_alive_timeout = 9\n\
+        activity_timeout = 10\npong_timeout = 11\nclose_timeout = 12\n\
+        user_authentication_timeout = 13\nshutdown_grace = 14\nlog = \"warn\"\n";
+    let settings = load_file(text).unwrap();
+    assert_eq!(settings.log, "warn");
+    let expected = "ServerConfig { host: \"h\", port: 1, path_prefix: \"/p\", threads: 2, \
+        max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
+        max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
+        pong_timeout: 11s, close_timeout: 12s, user_authentication_timeout: 13s, \
+        shutdown_grace: 14s }";
+    assert_eq!(format!("{:?}", settings.server), expected);
+}
+
+#[test]
+fn every_option_of_an_app_reaches_the_app() {
+    let text = format!(
+        "{ONE_APP}enabled = false\nclient_events = true\nmax_connections = 1\n\
+        max_client_events_per_second = \"unlimited\"\nuser_authentication = true\n\
+        max_channel_name = 2\nmax_event_name = 3\nmax_event_bytes = 4\n\
+        max_channels_per_event = 5\nmax_batch = 6\nmax_presence_members = 7\n\
+        max_presence_user_bytes = 8\nmax_user_id = 9\nmax_channels_per_connection = 10\n"
+    );
+    let apps = load_file(&text).unwrap().apps;
+    let expected = "App { id: \"1\", key: \"k\", secret: [redacted], enabled: false, \
+        client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
+        user_authentication: true, limits: AppLimits { max_channel_name: 2, max_event_name: 3, \
+        max_event_bytes: 4, max_channels_per_event: 5, max_batch: 6, max_presence_members: 7, \
+        max_presence_user_bytes: 8, max_user_id: 9, max_channels_per_connection: 10 }, \
+        connections: 0 }";
+    assert_eq!(format!("{:?}", apps.by_id("1").unwrap()), expected);
+}
+
+#[test]
+fn the_readme_names_every_option() {
+    let readme = include_str!("../../README.md");
+    for name in ServerOptions::NAMES.iter().chain(AppOptions::NAMES) {
+        assert!(readme.contains(&format!("| `{name}` |")), "std-adapter/README.md lacks `{name}`");
+    }
+}
+
+#[test]
+fn the_file_of_the_readme_is_valid() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    assert!(file::parse(Path::new("README.md"), text).is_ok());
+    assert_eq!(load_file(text).unwrap().apps.len(), 2);
+}
