@@ -1,0 +1,188 @@
+//! What the API tells about channels and users.
+
+use std::sync::Arc;
+
+use tidings_core::channel::{ChannelKind, ChannelName};
+
+use super::answer::{self, Answer, Refusal, put_escaped};
+use super::event::{Publication, channel_name};
+use super::params::{self, Info};
+use super::route::excerpt;
+use crate::app::App;
+use crate::server::hub::{Hub, Occupancy};
+
+const PRESENCE: &str = "presence-";
+
+/// `GET channels`: the occupied ones.
+pub(super) async fn channels(hub: &Hub, app: &Arc<App>, query: &str) -> Result<Answer, Refusal> {
+    let prefix = params::value(query, "filter_by_prefix").unwrap_or_default();
+    let info = Info::of_query(query)?;
+    if info.user_count && !prefix.starts_with(PRESENCE) {
+        return Err(Refusal::bad(
+            "user_count may only be requested for presence channels - please supply \
+             filter_by_prefix beginning with presence-",
+        ));
+    }
+    let channels = hub.channels(app, &prefix).await;
+    let mut out = Vec::with_capacity(16 + channels.len() * 48);
+    out.extend_from_slice(br#"{"channels":"#);
+    let mut object = Object::new(&mut out);
+    for (name, occupancy) in channels {
+        counts(object.member(&name), info, occupancy);
+    }
+    object.end();
+    out.push(b'}');
+    Ok(answer::json(out))
+}
+
+/// `GET channels/NAME`: whether it is occupied, and by how many.
+pub(super) async fn channel(
+    hub: &Hub,
+    app: &Arc<App>,
+    name: &str,
+    query: &str,
+) -> Result<Answer, Refusal> {
+    let channel = parse(app, name)?;
+    let info = Info::of_query(query)?;
+    if info.user_count && channel.kind() != ChannelKind::Presence {
+        return Err(Refusal::bad(format!(
+            "Cannot retrieve the user count unless the channel is a presence channel: {} does not \
+             begin with presence-",
+            excerpt(name)
+        )));
+    }
+    let occupancy = hub.occupancy(app, name).await;
+    let mut out = Vec::with_capacity(64);
+    let mut object = Object::new(&mut out);
+    let occupied = occupancy.subscriptions > 0;
+    object.member("occupied").extend_from_slice(if occupied { b"true" } else { b"false" });
+    put_counts(&mut object, info, occupancy);
+    object.end();
+    Ok(answer::json(out))
+}
+
+/// `GET channels/NAME/users`: who is in a presence channel.
+pub(super) async fn users(
+    hub: &Hub,
+    app: &Arc<App>,
+    name: &str,
+    query: &str,
+) -> Result<Answer, Refusal> {
+    let channel = parse(app, name)?;
+    if channel.kind() != ChannelKind::Presence {
+        return Err(Refusal::bad(format!(
+            "users are known of presence channels only: {} does not begin with presence-",
+            excerpt(name)
+        )));
+    }
+    if params::value(query, "info").is_some_and(|list| !list.is_empty()) {
+        return Err(Refusal::bad(
+            "`info` is not for the list of users: leave it out, or ask GET channels/NAME for it",
+        ));
+    }
+    let users = hub.users(app, name).await;
+    let mut out = Vec::with_capacity(16 + users.len() * 24);
+    out.extend_from_slice(br#"{"users":["#);
+    for (index, id) in users.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { br#"{"id":""# } else { br#",{"id":""# });
+        put_escaped(&mut out, id);
+        out.extend_from_slice(br#""}"#);
+    }
+    out.extend_from_slice(b"]}");
+    Ok(answer::json(out))
+}
+
+/// The answer to a publish that asks for attributes: one key for each channel.
+pub(super) async fn published(hub: &Hub, app: &Arc<App>, event: &Publication) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    out.extend_from_slice(br#"{"channels":"#);
+    let mut object = Object::new(&mut out);
+    for channel in &event.channels {
+        let name = std::str::from_utf8(channel).unwrap_or_default();
+        let occupancy = hub.occupancy(app, name).await;
+        counts(object.member(name), applicable(event.info, name), occupancy);
+    }
+    object.end();
+    out.push(b'}');
+    out
+}
+
+/// The answer to a batch that asks for attributes: one element for each event.
+pub(super) async fn published_batch(hub: &Hub, app: &Arc<App>, batch: &[Publication]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    out.extend_from_slice(br#"{"batch":["#);
+    for (index, event) in batch.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let channel = event.channels.first().filter(|_| event.info.any());
+        let name = channel.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        let occupancy =
+            if name.is_empty() { Occupancy::default() } else { hub.occupancy(app, name).await };
+        counts(&mut out, applicable(event.info, name), occupancy);
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// What is told of a channel to its publisher: users of presence channels, subscriptions of others.
+fn applicable(info: Info, channel: &str) -> Info {
+    let presence = channel.starts_with(PRESENCE);
+    Info {
+        user_count: info.user_count && presence,
+        subscription_count: info.subscription_count && !presence,
+    }
+}
+
+/// Appends an object with the counts that are asked for.
+fn counts(out: &mut Vec<u8>, info: Info, occupancy: Occupancy) {
+    let mut object = Object::new(out);
+    put_counts(&mut object, info, occupancy);
+    object.end();
+}
+
+fn put_counts(object: &mut Object<'_>, info: Info, occupancy: Occupancy) {
+    let mut put = |name, count: u32| {
+        object.member(name).extend_from_slice(count.to_string().as_bytes());
+    };
+    if info.user_count {
+        put("user_count", occupancy.users);
+    }
+    if info.subscription_count {
+        put("subscription_count", occupancy.subscriptions);
+    }
+}
+
+fn parse<'n>(app: &App, name: &'n str) -> Result<ChannelName<'n>, Refusal> {
+    channel_name(name, &app.limits, || "the channel of the path".to_owned())
+}
+
+/// A JSON object under construction. Names are written as they are: those of channels and of our own
+/// need no escapes.
+struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Object<'o> {
+    fn new(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Begins a member; its value is to be appended.
+    fn member(&mut self, name: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
+}
