@@ -2,12 +2,13 @@
 //!
 //! The reader is tolerant, the writer exact: what any known client sends is understood, and what is sent is what
 //! every known client reads. [`ServerConn`] is the server's end of a connection; the functions `encode_*` write the
-//! messages of both directions; [`ConnectTarget`] and [`check_protocol`] judge a connection attempt.
+//! messages of both directions, [`ServerMessage`] reads those of a server; [`ConnectTarget`] and [`check_protocol`] judge a connection attempt.
 
 mod closed;
 mod code;
 mod encode;
 mod fields;
+mod message;
 #[cfg(feature = "server")]
 mod server;
 mod socket_id;
@@ -16,6 +17,7 @@ mod target;
 pub use closed::{Closed, Initiator};
 pub use code::{Advice, ErrorCode};
 pub use encode::*;
+pub use message::{MessageError, Presence, ServerMessage, UserIds, Watchlist};
 #[cfg(feature = "server")]
 pub use server::{Fault, MIN_TX, ServerConfig, ServerConn, ServerEvent, Timeout};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};

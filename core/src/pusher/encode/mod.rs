@@ -7,10 +7,8 @@
 //! two exceptions that other clients need as an object: `pusher:error` (and its relative,
 //! `pusher:subscription_error`), and ping and pong.
 
-#[cfg(feature = "client")]
 mod client;
 mod data;
-#[cfg(feature = "server")]
 mod server;
 mod sink;
 #[cfg(test)]
@@ -19,12 +17,10 @@ mod tests;
 use crate::error::TxFull;
 use crate::io::TxBuf;
 
-#[cfg(feature = "client")]
 pub use client::{
     TriggerData, encode_signin, encode_subscribe, encode_trigger, encode_unsubscribe,
 };
 pub use data::{ClientData, EventData};
-#[cfg(feature = "server")]
 pub use server::{
     SubscriptionErrorKind, encode_cache_miss, encode_channel_event, encode_connection_established,
     encode_error, encode_member_added, encode_member_removed, encode_presence_succeeded,
