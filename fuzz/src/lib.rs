@@ -13,17 +13,25 @@
 
 mod io;
 pub mod replay;
+mod websocket;
 
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
 pub use io::buffers;
+pub use websocket::{frame_header, frame_stream, websocket_pair, websocket_session};
 
 /// What a target does with one input; it panics when the invariant does not hold.
 pub type Hook = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: &[(&str, Hook)] = &[("buffers", buffers)];
+pub const TARGETS: &[(&str, Hook)] = &[
+    ("buffers", buffers),
+    ("frame_header", frame_header),
+    ("frame_stream", frame_stream),
+    ("websocket_pair", websocket_pair),
+    ("websocket_session", websocket_session),
+];
 
 /// Makes the program of one target: a libFuzzer one under `cfg(fuzzing)`, else one that replays files.
 #[macro_export]
