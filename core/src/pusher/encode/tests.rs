@@ -49,10 +49,17 @@ fn raw(text: &str) -> Raw<'_> {
     Raw::parse_str(text, Limits::new()).unwrap()
 }
 
+/// Each is what existing clients read, byte for byte.
+fn check(cases: &[(Encode<'_>, &str)]) {
+    for (encode, expected) in cases {
+        assert_eq!(payload(encode), *expected);
+        serde_json::from_str::<Value>(expected).unwrap();
+    }
+}
+
 #[test]
-fn the_server_writes_what_existing_clients_read() {
-    use SubscriptionErrorKind::{Auth, Limit};
-    let cases: &[(Encode<'_>, &str)] = &[
+fn the_connections_own_messages() {
+    check(&[
         (
             &|tx| encode_connection_established(tx, SocketId::new(123_456, 7_890_123), 120),
             r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"123456.7890123\",\"activity_timeout\":120}"}"#,
@@ -74,19 +81,19 @@ fn the_server_writes_what_existing_clients_read() {
             r#"{"event":"pusher:error","data":{"code":null,"message":"Existing subscription to channel x"}}"#,
         ),
         (
+            &|tx| encode_signin_success(tx, r#"{"id":"12345","user_info":{"name":"x"}}"#),
+            r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"12345\\\",\\\"user_info\\\":{\\\"name\\\":\\\"x\\\"}}\"}"}"#,
+        ),
+    ]);
+}
+
+#[test]
+fn the_answers_to_a_subscription() {
+    use SubscriptionErrorKind::{Auth, Limit};
+    check(&[
+        (
             &|tx| encode_subscription_succeeded(tx, "my-channel"),
             r#"{"event":"pusher_internal:subscription_succeeded","channel":"my-channel","data":"{}"}"#,
-        ),
-        (
-            &|tx| {
-                let members = [("10", Some(r#"{"name":"Mr. Channels"}"#)), ("11", None)];
-                encode_presence_succeeded(tx, "presence-foobar", members.into_iter())
-            },
-            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-foobar","data":"{\"presence\":{\"ids\":[\"10\",\"11\"],\"hash\":{\"10\":{\"name\":\"Mr. Channels\"},\"11\":null},\"count\":2}}"}"#,
-        ),
-        (
-            &|tx| encode_presence_succeeded(tx, "presence-x", core::iter::empty()),
-            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-x","data":"{\"presence\":{\"ids\":[],\"hash\":{},\"count\":0}}"}"#,
         ),
         (
             &|tx| {
@@ -98,6 +105,31 @@ fn the_server_writes_what_existing_clients_read() {
         (
             &|tx| encode_subscription_error(tx, "presence-x", Limit, &"full", 4100),
             r#"{"event":"pusher:subscription_error","channel":"presence-x","data":{"type":"LimitReached","error":"full","status":4100}}"#,
+        ),
+        (
+            &|tx| encode_subscription_count(tx, "my-channel", 7),
+            r#"{"event":"pusher_internal:subscription_count","channel":"my-channel","data":"{\"subscription_count\":7}"}"#,
+        ),
+        (
+            &|tx| encode_cache_miss(tx, "cache-x"),
+            r#"{"event":"pusher:cache_miss","channel":"cache-x","data":"{}"}"#,
+        ),
+    ]);
+}
+
+#[test]
+fn the_lists_and_changes_of_members() {
+    check(&[
+        (
+            &|tx| {
+                let members = [("10", Some(r#"{"name":"Mr. Channels"}"#)), ("11", None)];
+                encode_presence_succeeded(tx, "presence-foobar", members.into_iter())
+            },
+            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-foobar","data":"{\"presence\":{\"ids\":[\"10\",\"11\"],\"hash\":{\"10\":{\"name\":\"Mr. Channels\"},\"11\":null},\"count\":2}}"}"#,
+        ),
+        (
+            &|tx| encode_presence_succeeded(tx, "presence-x", core::iter::empty()),
+            r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-x","data":"{\"presence\":{\"ids\":[],\"hash\":{},\"count\":0}}"}"#,
         ),
         (
             &|tx| encode_member_added(tx, "presence-foobar", "11", Some(r#"{"name":"Ann"}"#)),
@@ -112,18 +144,6 @@ fn the_server_writes_what_existing_clients_read() {
             r#"{"event":"pusher_internal:member_removed","channel":"presence-foobar","data":"{\"user_id\":\"11\"}"}"#,
         ),
         (
-            &|tx| encode_subscription_count(tx, "my-channel", 7),
-            r#"{"event":"pusher_internal:subscription_count","channel":"my-channel","data":"{\"subscription_count\":7}"}"#,
-        ),
-        (
-            &|tx| encode_cache_miss(tx, "cache-x"),
-            r#"{"event":"pusher:cache_miss","channel":"cache-x","data":"{}"}"#,
-        ),
-        (
-            &|tx| encode_signin_success(tx, r#"{"id":"12345","user_info":{"name":"x"}}"#),
-            r#"{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"12345\\\",\\\"user_info\\\":{\\\"name\\\":\\\"x\\\"}}\"}"}"#,
-        ),
-        (
             &|tx| encode_watchlist_events(tx, ["u2"].into_iter(), ["u3"].into_iter()),
             r#"{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"online\",\"user_ids\":[\"u2\"]},{\"name\":\"offline\",\"user_ids\":[\"u3\"]}]}"}"#,
         ),
@@ -131,6 +151,12 @@ fn the_server_writes_what_existing_clients_read() {
             &|tx| encode_watchlist_events(tx, core::iter::empty(), ["a", "b"].into_iter()),
             r#"{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"offline\",\"user_ids\":[\"a\",\"b\"]}]}"}"#,
         ),
+    ]);
+}
+
+#[test]
+fn the_events_of_a_channel() {
+    check(&[
         (
             &|tx| {
                 let data = escaped(r#"{\"hello\":\"world\"}"#);
@@ -145,11 +171,7 @@ fn the_server_writes_what_existing_clients_read() {
             },
             r#"{"event":"client-typing","channel":"presence-foobar","data":"{\"a\":1}","user_id":"10"}"#,
         ),
-    ];
-    for (encode, expected) in cases {
-        assert_eq!(payload(encode), *expected);
-        serde_json::from_str::<Value>(expected).unwrap();
-    }
+    ]);
 }
 
 #[test]
@@ -158,7 +180,7 @@ fn the_client_writes_the_bytes_of_the_official_client() {
     let mask = [0x12, 0x34, 0x56, 0x78];
     let user = r#"{"id":"12345","user_info":{"name":"x"},"watchlist":["u2"]}"#;
     let member = r#"{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#;
-    let cases: &[(Encode<'_>, &str)] = &[
+    check(&[
         (
             &|tx| encode_subscribe(tx, mask, "my-channel", None, None),
             r#"{"event":"pusher:subscribe","data":{"auth":"","channel":"my-channel"}}"#,
@@ -202,10 +224,7 @@ fn the_client_writes_the_bytes_of_the_official_client() {
         ),
         (&|tx| encode_ping(tx, Some(mask)), r#"{"event":"pusher:ping","data":{}}"#),
         (&|tx| encode_pong(tx, Some(mask)), r#"{"event":"pusher:pong","data":{}}"#),
-    ];
-    for (encode, expected) in cases {
-        assert_eq!(payload(encode), *expected);
-    }
+    ]);
 }
 
 /// FR-105, FR-106: the payload is passed on as the publisher wrote it, whatever it looks like.

@@ -13,85 +13,82 @@ fn debug(text: &str) -> String {
     std::format!("{:?}", ServerMessage::parse(&mut text))
 }
 
-/// Each message in both forms of its `data`, where the two mean the same.
+/// Event, other members, `data` as a value, and what is read.
+const MESSAGES: &[(&str, &str, &str, &str)] = &[
+    (
+        "pusher:connection_established",
+        "",
+        r#"{"socket_id":"1.2","activity_timeout":30}"#,
+        "Established { socket_id: SocketId { first: 1, second: 2 }, activity_timeout_s: Some(30) }",
+    ),
+    (
+        "pusher:error",
+        "",
+        r#"{"code":4301,"message":"a \"b\""}"#,
+        r#"Error { code: Some(ErrorCode(4301)), message: "a \"b\"" }"#,
+    ),
+    ("pusher:error", "", r#"{"code":null,"message":"m"}"#, r#"Error { code: None, message: "m" }"#),
+    ("pusher:error", "", "{}", r#"Error { code: None, message: "" }"#),
+    (
+        "pusher:signin_success",
+        "",
+        r#"{"user_data":"{\"id\":\"1\"}"}"#,
+        r#"SignedIn { user_data: "{\"id\":\"1\"}" }"#,
+    ),
+    (
+        "pusher_internal:subscription_succeeded",
+        r#""channel":"c","#,
+        "{}",
+        r#"Subscribed { channel: "c", presence: None }"#,
+    ),
+    (
+        "pusher:subscription_error",
+        r#""channel":"c","#,
+        r#"{"type":"AuthError","error":"e","status":401}"#,
+        r#"SubscriptionError { channel: "c", kind: "AuthError", error: "e", status: Some(401) }"#,
+    ),
+    (
+        "pusher_internal:member_added",
+        r#""channel":"c","#,
+        r#"{"user_id":"\u0031\u0031","user_info":{"n":1}}"#,
+        r#"MemberAdded { channel: "c", user_id: "11", user_info: Some(Raw { text: "{\"n\":1}" }) }"#,
+    ),
+    (
+        "pusher_internal:member_added",
+        r#""channel":"c","#,
+        r#"{"user_id":12}"#,
+        r#"MemberAdded { channel: "c", user_id: "12", user_info: None }"#,
+    ),
+    (
+        "pusher_internal:member_removed",
+        r#""channel":"c","#,
+        r#"{"user_id":"11"}"#,
+        r#"MemberRemoved { channel: "c", user_id: "11" }"#,
+    ),
+    (
+        "pusher_internal:subscription_count",
+        r#""channel":"c","#,
+        r#"{"subscription_count":7}"#,
+        r#"SubscriptionCount { channel: "c", count: 7 }"#,
+    ),
+    ("pusher:cache_miss", r#""channel":"c","#, "{}", r#"CacheMiss { channel: "c" }"#),
+    ("pusher:ping", "", "{}", "Ping"),
+    ("pusher:pong", "", "{}", "Pong"),
+    ("pusher:new_thing", "", "{}", r#"Ignored { event: "pusher:new_thing" }"#),
+    (
+        "client-hi",
+        r#""channel":"c","user_id":"77","#,
+        r#"{"a":1}"#,
+        r#"Event { channel: Some("c"), event: "client-hi", data: Some("{\"a\":1}"), user_id: Some("77") }"#,
+    ),
+];
+
 #[test]
 fn a_message_means_the_same_with_its_data_as_string_or_value() {
-    for (event, channel, value, expected) in [
-        (
-            "pusher:connection_established",
-            "",
-            r#"{"socket_id":"1.2","activity_timeout":30}"#,
-            "Established { socket_id: SocketId { first: 1, second: 2 }, activity_timeout_s: Some(30) }",
-        ),
-        (
-            "pusher:error",
-            "",
-            r#"{"code":4301,"message":"a \"b\""}"#,
-            r#"Error { code: Some(ErrorCode(4301)), message: "a \"b\"" }"#,
-        ),
-        (
-            "pusher:error",
-            "",
-            r#"{"code":null,"message":"m"}"#,
-            r#"Error { code: None, message: "m" }"#,
-        ),
-        ("pusher:error", "", "{}", r#"Error { code: None, message: "" }"#),
-        (
-            "pusher:signin_success",
-            "",
-            r#"{"user_data":"{\"id\":\"1\"}"}"#,
-            r#"SignedIn { user_data: "{\"id\":\"1\"}" }"#,
-        ),
-        (
-            "pusher_internal:subscription_succeeded",
-            r#""channel":"c","#,
-            "{}",
-            r#"Subscribed { channel: "c", presence: None }"#,
-        ),
-        (
-            "pusher:subscription_error",
-            r#""channel":"c","#,
-            r#"{"type":"AuthError","error":"e","status":401}"#,
-            r#"SubscriptionError { channel: "c", kind: "AuthError", error: "e", status: Some(401) }"#,
-        ),
-        (
-            "pusher_internal:member_added",
-            r#""channel":"c","#,
-            r#"{"user_id":"\u0031\u0031","user_info":{"n":1}}"#,
-            r#"MemberAdded { channel: "c", user_id: "11", user_info: Some(Raw { text: "{\"n\":1}" }) }"#,
-        ),
-        (
-            "pusher_internal:member_added",
-            r#""channel":"c","#,
-            r#"{"user_id":12}"#,
-            r#"MemberAdded { channel: "c", user_id: "12", user_info: None }"#,
-        ),
-        (
-            "pusher_internal:member_removed",
-            r#""channel":"c","#,
-            r#"{"user_id":"11"}"#,
-            r#"MemberRemoved { channel: "c", user_id: "11" }"#,
-        ),
-        (
-            "pusher_internal:subscription_count",
-            r#""channel":"c","#,
-            r#"{"subscription_count":7}"#,
-            r#"SubscriptionCount { channel: "c", count: 7 }"#,
-        ),
-        ("pusher:cache_miss", r#""channel":"c","#, "{}", r#"CacheMiss { channel: "c" }"#),
-        ("pusher:ping", "", "{}", "Ping"),
-        ("pusher:pong", "", "{}", "Pong"),
-        ("pusher:new_thing", "", "{}", r#"Ignored { event: "pusher:new_thing" }"#),
-        (
-            "client-hi",
-            r#""channel":"c","user_id":"77","#,
-            r#"{"a":1}"#,
-            r#"Event { channel: Some("c"), event: "client-hi", data: Some("{\"a\":1}"), user_id: Some("77") }"#,
-        ),
-    ] {
+    for (event, channel, value, expected) in MESSAGES {
         let expected = std::format!("Ok({expected})");
         let as_string = serde_json::to_string(value).unwrap();
-        for data in [value, &as_string] {
+        for data in [*value, as_string.as_str()] {
             let text = std::format!(r#"{{"event":"{event}",{channel}"data":{data}}}"#);
             assert_eq!(debug(&text), expected, "{text}");
         }
