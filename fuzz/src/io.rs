@@ -11,7 +11,7 @@ const ROOM: usize = 16;
 pub fn buffers(data: &[u8]) {
     let (mut tx_memory, mut rx_memory) = ([0; ROOM], [0; ROOM]);
     let (mut tx, mut rx) = (TxBuf::new(&mut tx_memory), RxBuf::new(&mut rx_memory));
-    let (mut sent, mut received) = (Vec::new(), Vec::new());
+    let (mut sent, mut received) = (Vec::<u8>::new(), Vec::<u8>::new());
     for &op in data {
         let n = usize::from(op >> 3);
         let bytes = vec![op; n];

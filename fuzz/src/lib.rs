@@ -12,6 +12,8 @@
 //! `seeds/README.md` explains. A test tells what is missing.
 
 mod io;
+mod json;
+mod pusher;
 pub mod replay;
 mod websocket;
 
@@ -19,6 +21,8 @@ mod websocket;
 pub use libfuzzer_sys;
 
 pub use io::buffers;
+pub use json::{channel_name, json};
+pub use pusher::{server_message, server_session};
 pub use websocket::{frame_header, frame_stream, websocket_pair, websocket_session};
 
 /// What a target does with one input; it panics when the invariant does not hold.
@@ -27,8 +31,12 @@ pub type Hook = fn(&[u8]);
 /// Every target by name.
 pub const TARGETS: &[(&str, Hook)] = &[
     ("buffers", buffers),
+    ("channel_name", channel_name),
     ("frame_header", frame_header),
     ("frame_stream", frame_stream),
+    ("json", json),
+    ("server_message", server_message),
+    ("server_session", server_session),
     ("websocket_pair", websocket_pair),
     ("websocket_session", websocket_session),
 ];

@@ -1,0 +1,4 @@
+//! JSON text against `serde_json`.
+#![cfg_attr(fuzzing, no_main)]
+
+tidings_fuzz::target!(json);
