@@ -142,23 +142,38 @@ pub(crate) fn unescape_in_place(text: &mut [u8]) -> Result<usize, JsonError> {
         let plain = until_backslash(text.get(read..).unwrap_or_default());
         let mut utf8 = [0; 4];
         let utf8 = c.encode_utf8(&mut utf8).as_bytes();
-        // From the first byte to be written to the last to be read: the character, then the run moved down.
-        let end = read.saturating_add(plain);
-        let window = text.get_mut(write..end).unwrap_or_default();
-        if let Some((head, _)) = window.split_at_mut_checked(utf8.len()) {
-            head.copy_from_slice(utf8);
+        if let Some(place) = text.get_mut(write..).and_then(|rest| rest.get_mut(..utf8.len())) {
+            place.copy_from_slice(utf8);
         }
-        let from = read.saturating_sub(write);
-        if let Some(tail) = window.get_mut(utf8.len()..)
-            && let Some(from) = from.checked_sub(utf8.len())
-            && from <= tail.len()
-        {
-            tail.copy_within(from.., 0);
-        }
-        write = write.saturating_add(utf8.len()).saturating_add(plain);
-        read = end;
+        write = write.saturating_add(utf8.len());
+        move_down(text, read, write, plain);
+        write = write.saturating_add(plain);
+        read = read.saturating_add(plain);
     }
     Ok(write)
+}
+
+/// Moves `len` bytes from `from` to `to`, which is not behind it.
+///
+/// The standard library's way keeps a panic path where it is not inlined.
+fn move_down(text: &mut [u8], from: usize, to: usize, len: usize) {
+    const STEP: usize = 16;
+    let mut done = 0usize;
+    while len.saturating_sub(done) >= STEP {
+        let (from, to) = (from.saturating_add(done), to.saturating_add(done));
+        let Some(&chunk) = text.get(from..).and_then(<[u8]>::first_chunk::<STEP>) else { return };
+        let Some(place) = text.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<STEP>) else {
+            return;
+        };
+        *place = chunk;
+        done = done.saturating_add(STEP);
+    }
+    while done < len {
+        let Some(&byte) = text.get(from.saturating_add(done)) else { return };
+        let Some(place) = text.get_mut(to.saturating_add(done)) else { return };
+        *place = byte;
+        done = done.saturating_add(1);
+    }
 }
 
 /// The character that the escape at the front means, and the escape's length. `None` when there is no escape.

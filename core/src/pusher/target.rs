@@ -68,7 +68,7 @@ impl<'a> ConnectTarget<'a> {
         let (target, _) = target.split_once('#').unwrap_or((target, ""));
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut path = path.trim_start_matches('/');
-        for part in prefix.split('/').filter(|part| !part.is_empty()) {
+        for part in parts(prefix, '/').filter(|part| !part.is_empty()) {
             path = segment(path, part).ok_or(TargetError::Path)?;
         }
         let key = segment(path, "app").ok_or(TargetError::Path)?.trim_end_matches('/');
@@ -76,7 +76,7 @@ impl<'a> ConnectTarget<'a> {
             return Err(TargetError::Key);
         }
         let parameter = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let mut pairs = parts(query, '&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
         };
         Ok(Self {
@@ -86,6 +86,20 @@ impl<'a> ConnectTarget<'a> {
             version: parameter("version"),
         })
     }
+}
+
+/// The parts of `text` between separators. The standard library's way keeps a panic path.
+fn parts(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    core::iter::from_fn(move || {
+        let text = rest?;
+        let (part, behind) = match text.split_once(separator) {
+            Some((part, behind)) => (part, Some(behind)),
+            None => (text, None),
+        };
+        rest = behind;
+        Some(part)
+    })
 }
 
 /// What follows the segment `name` and the slashes after it.
