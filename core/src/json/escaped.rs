@@ -1,5 +1,7 @@
 //! The inside of string literals, and what it means.
 
+use core::cmp::Ordering;
+
 use super::reader::Cursor;
 use super::scan::until_backslash;
 use super::{JsonError, JsonErrorKind};
@@ -72,16 +74,20 @@ impl<'i> EscapedJson<'i> {
     /// Whether the text means `other`.
     #[must_use]
     pub fn unescaped_eq(self, other: &str) -> bool {
-        // A text without escapes is equal byte for byte; one with escapes is longer than what it means.
-        if self.text.len() == other.len() {
-            return self.text == other && self.is_plain();
+        // A text without escapes means itself; one with escapes is longer than what it means.
+        match self.text.len().cmp(&other.len()) {
+            Ordering::Less => false,
+            Ordering::Equal => self.text == other && self.is_plain(),
+            Ordering::Greater => !self.is_plain() && self.chars().eq(other.chars()),
         }
-        self.text.len() > other.len() && self.chars().eq(other.chars())
     }
 
     /// Whether what the text means starts with `prefix`.
     #[must_use]
     pub fn unescaped_starts_with(self, prefix: &str) -> bool {
+        if self.is_plain() {
+            return self.text.starts_with(prefix);
+        }
         let mut chars = self.chars();
         prefix.chars().all(|expected| chars.next() == Some(expected))
     }

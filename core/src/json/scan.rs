@@ -8,18 +8,7 @@ const SPACES: u64 = 0x2020_2020_2020_2020;
 
 /// How many bytes from the front need no attention in a string: no quote, no backslash, no control character.
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    // A zero byte gives its high bit; a borrow can only add false hits above a true one, and the lowest counts.
-    run_len(
-        bytes,
-        |word| {
-            let quote = word ^ QUOTES;
-            let backslash = word ^ BACKSLASHES;
-            (word.wrapping_sub(SPACES) & !word)
-                | (quote.wrapping_sub(ONES) & !quote)
-                | (backslash.wrapping_sub(ONES) & !backslash)
-        },
-        |byte| byte == b'"' || byte == b'\\' || byte < 0x20,
-    )
+    run_len(bytes, special, |byte| byte == b'"' || byte == b'\\' || byte < 0x20)
 }
 
 /// How many bytes stand before the first backslash.
@@ -32,6 +21,30 @@ pub(super) fn until_backslash(bytes: &[u8]) -> usize {
         },
         |byte| byte == b'\\',
     )
+}
+
+/// How many bytes escaping adds; `more` tells it for one byte.
+pub(super) fn escape_growth(bytes: &[u8], more: impl Fn(u8) -> usize) -> usize {
+    let mut growth = 0usize;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        if special(u64::from_le_bytes(*word)) & HIGH != 0 {
+            growth = word.iter().fold(growth, |sum, byte| sum.wrapping_add(more(*byte)));
+        }
+    }
+    rest.iter().fold(growth, |sum, byte| sum.wrapping_add(more(*byte)))
+}
+
+/// The high bit of every byte that needs attention in a string.
+///
+/// A zero byte gives its high bit; a borrow can only add false hits above a true one, and the lowest counts.
+#[inline(always)]
+const fn special(word: u64) -> u64 {
+    let quote = word ^ QUOTES;
+    let backslash = word ^ BACKSLASHES;
+    (word.wrapping_sub(SPACES) & !word)
+        | (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
 }
 
 #[inline(always)]

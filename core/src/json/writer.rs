@@ -3,16 +3,24 @@
 //! Each function writes all or nothing, and each has a twin that tells the length beforehand.
 
 use super::raw::Raw;
-use super::scan::plain_len;
+use super::scan::{escape_growth, plain_len};
 use crate::error::TxFull;
 use crate::io::TxBuf;
 
 /// How many bytes [`escape_into`] writes.
 #[must_use]
 pub fn escaped_len(text: &str) -> usize {
-    let mut len = 0;
-    escape(text.as_bytes(), &mut |piece| len = piece.len().saturating_add(len));
-    len
+    text.len().saturating_add(escape_growth(text.as_bytes(), growth_of))
+}
+
+/// How many bytes the escape of `byte` has more than one.
+#[inline]
+const fn growth_of(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | 0x08 | 0x0c | b'\n' | b'\r' | b'\t' => 1,
+        0x20.. => 0,
+        _ => 5,
+    }
 }
 
 /// Writes `text` as the inside of a string literal, without the quotes.
@@ -23,7 +31,9 @@ pub fn escaped_len(text: &str) -> usize {
 /// # Errors
 /// [`TxFull`] when it does not fit; nothing is written then.
 pub fn escape_into(tx: &mut TxBuf<'_>, text: &str) -> Result<(), TxFull> {
-    whole(tx, escaped_len(text), |put| escape(text.as_bytes(), put))
+    tx.reserve(escaped_len(text))?;
+    escape(text.as_bytes(), &mut |piece| put_within(tx, piece));
+    Ok(())
 }
 
 /// How many bytes [`escape_twice_into`] writes.
@@ -39,7 +49,9 @@ pub fn escaped_twice_len(text: &str) -> usize {
 /// # Errors
 /// [`TxFull`] when it does not fit; nothing is written then.
 pub fn escape_twice_into(tx: &mut TxBuf<'_>, text: &str) -> Result<(), TxFull> {
-    whole(tx, escaped_twice_len(text), |put| escape_twice(text, put))
+    tx.reserve(escaped_twice_len(text))?;
+    escape_twice(text, &mut |piece| put_within(tx, piece));
+    Ok(())
 }
 
 /// How many bytes [`compact_into`] writes.
@@ -55,7 +67,9 @@ pub fn compact_len(value: Raw<'_>) -> usize {
 /// # Errors
 /// [`TxFull`] when it does not fit; nothing is written then.
 pub fn compact_into(tx: &mut TxBuf<'_>, value: Raw<'_>) -> Result<(), TxFull> {
-    whole(tx, compact_len(value), |put| compact(value, put))
+    tx.reserve(compact_len(value))?;
+    compact(value, &mut |piece| put_within(tx, piece));
+    Ok(())
 }
 
 /// How many bytes [`compact_escape_into`] writes.
@@ -63,7 +77,7 @@ pub fn compact_into(tx: &mut TxBuf<'_>, value: Raw<'_>) -> Result<(), TxFull> {
 pub fn compact_escaped_len(value: Raw<'_>) -> usize {
     let mut len = 0;
     compact(value, &mut |piece| {
-        escape(piece, &mut |piece| len = piece.len().saturating_add(len));
+        len = piece.len().saturating_add(escape_growth(piece, growth_of)).saturating_add(len);
     });
     len
 }
@@ -73,7 +87,9 @@ pub fn compact_escaped_len(value: Raw<'_>) -> usize {
 /// # Errors
 /// [`TxFull`] when it does not fit; nothing is written then.
 pub fn compact_escape_into(tx: &mut TxBuf<'_>, value: Raw<'_>) -> Result<(), TxFull> {
-    whole(tx, compact_escaped_len(value), |put| compact(value, &mut |piece| escape(piece, put)))
+    tx.reserve(compact_escaped_len(value))?;
+    compact(value, &mut |piece| escape(piece, &mut |piece| put_within(tx, piece)));
+    Ok(())
 }
 
 /// How many digits `number` has.
@@ -105,24 +121,15 @@ pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     digits
 }
 
-/// Makes sure of `len` bytes, then lets `write` put its pieces.
-fn whole(
-    tx: &mut TxBuf<'_>,
-    len: usize,
-    write: impl FnOnce(&mut dyn FnMut(&[u8])),
-) -> Result<(), TxFull> {
-    tx.reserve(len)?;
-    let mut outcome = Ok(());
-    write(&mut |piece| {
-        if outcome.is_ok() {
-            outcome = tx.put(piece);
-        }
-    });
-    outcome
+/// Puts a piece for which there is room.
+fn put_within(tx: &mut TxBuf<'_>, piece: &[u8]) {
+    let written = tx.put(piece);
+    debug_assert!(written.is_ok(), "room was checked for the whole");
 }
 
 /// Hands `text` on in pieces, escaped.
-pub(crate) fn escape(text: &[u8], put: &mut dyn FnMut(&[u8])) {
+#[inline]
+pub(crate) fn escape(text: &[u8], put: &mut impl FnMut(&[u8])) {
     let mut rest = text;
     loop {
         let (plain, special) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
@@ -137,7 +144,7 @@ pub(crate) fn escape(text: &[u8], put: &mut dyn FnMut(&[u8])) {
 }
 
 /// Hands `text` on in pieces, escaped and escaped again.
-pub(crate) fn escape_twice(text: &str, put: &mut dyn FnMut(&[u8])) {
+pub(crate) fn escape_twice(text: &str, put: &mut impl FnMut(&[u8])) {
     escape(text.as_bytes(), &mut |piece| escape(piece, put));
 }
 
@@ -165,7 +172,7 @@ const fn hex_digit(nibble: u8) -> u8 {
 }
 
 /// Hands a value's text on in pieces, without the white space between its tokens.
-pub(crate) fn compact(value: Raw<'_>, put: &mut dyn FnMut(&[u8])) {
+pub(crate) fn compact(value: Raw<'_>, put: &mut impl FnMut(&[u8])) {
     let mut rest = value.text().as_bytes();
     while !rest.is_empty() {
         let len = token_run(rest);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::error::TxFull;
 use crate::io::TxBuf;
-use crate::json::{Raw, compact, decimal, escape, escape_twice};
+use crate::json::{Raw, compact, decimal, escape, escape_twice, escaped_len};
 use crate::websocket::{Header, Mask};
 
 /// Takes the pieces of a message: first to count them, then to write them.
@@ -67,7 +67,11 @@ impl Sink<'_, '_> {
 
     /// The inside of a string literal.
     pub(super) fn escaped(&mut self, text: &str) {
-        escape(text.as_bytes(), &mut |piece| self.put(piece));
+        if self.tx.is_none() {
+            self.len = self.len.saturating_add(escaped_len(text));
+        } else {
+            escape(text.as_bytes(), &mut |piece| self.put(piece));
+        }
     }
 
     /// The inside of a string literal within JSON text within a string literal.
