@@ -3,9 +3,8 @@
 use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::json::{Kind, Limits as JsonLimits, Raw};
 use tidings_core::limits::{Limits, Oversize};
-use tidings_core::pusher::{
-    MIN_TX, ServerConfig, ServerConn, ServerEvent, ServerMessage, SocketId, Timeout,
-};
+use tidings_core::pusher::server::{MIN_TX, ServerConfig, ServerConn, ServerEvent, Timeout};
+use tidings_core::pusher::{ServerMessage, SocketId};
 use tidings_core::time::{Deadline, Duration, Instant};
 use tidings_core::websocket::{Header, Opcode, encode_frame};
 

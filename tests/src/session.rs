@@ -6,7 +6,8 @@ use tidings_core::channel::ChannelKind;
 use tidings_core::error::TxFull;
 use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::json::{self, Raw};
-use tidings_core::pusher::{self, ServerConfig, ServerConn, ServerEvent, SocketId};
+use tidings_core::pusher::server::{ServerConfig, ServerConn, ServerEvent};
+use tidings_core::pusher::{self, SocketId};
 use tidings_core::time::Instant;
 use tidings_core::websocket::{Header, Opcode, encode_frame};
 

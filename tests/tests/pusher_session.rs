@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tidings_core::limits::{Limits, Oversize};
-use tidings_core::pusher::ServerConfig;
+use tidings_core::pusher::server::ServerConfig;
 use tidings_core::websocket::Opcode;
 use tidings_tests::session::{Conversation, Frame, Server, client_frame, server_frames};
 

@@ -1,8 +1,9 @@
 //! The Pusher Channels protocol, version 7.
 //!
 //! The reader is tolerant, the writer exact: what any known client sends is understood, and what is sent is what
-//! every known client reads. [`ServerConn`] is the server's end of a connection; the functions `encode_*` write the
-//! messages of both directions, [`ServerMessage`] reads those of a server; [`ConnectTarget`] and [`check_protocol`] judge a connection attempt.
+//! every known client reads. [`server`] is the server's end of a connection; the functions `encode_*` write the
+//! messages of both directions, [`ServerMessage`] reads those of a server; [`ConnectTarget`] and [`check_protocol`]
+//! judge a connection attempt.
 
 mod closed;
 mod code;
@@ -10,7 +11,7 @@ mod encode;
 mod fields;
 mod message;
 #[cfg(feature = "server")]
-mod server;
+pub mod server;
 mod socket_id;
 mod target;
 
@@ -18,7 +19,5 @@ pub use closed::{Closed, Initiator};
 pub use code::{Advice, ErrorCode};
 pub use encode::*;
 pub use message::{MessageError, Presence, ServerMessage, UserIds, Watchlist};
-#[cfg(feature = "server")]
-pub use server::{Fault, MIN_TX, ServerConfig, ServerConn, ServerEvent, Timeout};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};
 pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};

@@ -60,7 +60,8 @@ impl core::error::Error for TargetError {}
 impl<'a> ConnectTarget<'a> {
     /// Reads the target of an HTTP request; `prefix` is the operator's path before `/app`, or empty.
     ///
-    /// Several slashes at the front, after the prefix or before the key count as one, and one at the end as none: people join paths that way.
+    /// Several slashes at the front, after the prefix or before the key count as one, and those at the end as none:
+    /// people join paths that way.
     ///
     /// # Errors
     /// [`TargetError`] when the path is not of this form.
@@ -168,7 +169,8 @@ fn hex(digit: u8) -> Option<u8> {
 /// 5, 6 and 7 are served alike, the official Java and .NET clients announce 5. No version at all is taken as 7.
 ///
 /// # Errors
-/// The code to close with and its text: 4008 for an empty version, 4006 for one that is no number, 4007 for another number.
+/// The code to close with and its text: 4008 for an empty version, 4006 for one that is no number, 4007 for another
+/// number.
 pub fn check_protocol(version: Option<&str>) -> Result<(), (ErrorCode, &'static str)> {
     match version {
         None | Some("5" | "6" | "7") => Ok(()),

@@ -28,7 +28,8 @@ const MAX_REASON: usize = 123;
 ///
 /// ```
 /// use tidings_core::io::{Progress, TxBuf};
-/// use tidings_core::pusher::{ServerConfig, ServerConn, ServerEvent, SocketId, encode_subscription_succeeded};
+/// use tidings_core::pusher::server::{ServerConfig, ServerConn, ServerEvent};
+/// use tidings_core::pusher::{SocketId, encode_subscription_succeeded};
 /// use tidings_core::time::Instant;
 ///
 /// let config = ServerConfig::new();
@@ -39,11 +40,14 @@ const MAX_REASON: usize = 123;
 /// conn.establish(&config, now, &mut tx).unwrap();
 ///
 /// // A client's frame; the masking key is zero, so that the text can be read here.
-/// let mut input = *b"\x81\xC0\0\0\0\0{\"event\":\"pusher:subscribe\",\"data\":{\"auth\":\"\",\"channel\":\"news\"}}";
+/// let text = br#"{"event":"pusher:subscribe","data":{"auth":"","channel":"news"}}"#;
+/// let mut input = [b"\x81\xC0\0\0\0\0", &text[..]].concat();
 /// let step = conn.handle_input(&config, now, &mut input, &mut tx).unwrap();
-/// let Progress::Event(ServerEvent::Subscribe { channel, .. }) = step.progress else { panic!() };
+/// let Progress::Event(ServerEvent::Subscribe { channel, .. }) = step.progress else {
+///     panic!("another event");
+/// };
 /// encode_subscription_succeeded(&mut tx, channel.as_str()).unwrap();
-/// assert_eq!(step.consumed, input.len());
+/// assert_eq!(step.consumed, 6 + text.len());
 /// ```
 ///
 /// Each input and each due timer is one call, and each call either does all of its work or changes nothing.
