@@ -22,7 +22,7 @@ pub use libfuzzer_sys;
 
 pub use io::buffers;
 pub use json::{channel_name, json};
-pub use pusher::{server_message, server_session};
+pub use pusher::{connect_target, server_message, server_session};
 pub use websocket::{frame_header, frame_stream, websocket_pair, websocket_session};
 
 /// What a target does with one input; it panics when the invariant does not hold.
@@ -32,6 +32,7 @@ pub type Hook = fn(&[u8]);
 pub const TARGETS: &[(&str, Hook)] = &[
     ("buffers", buffers),
     ("channel_name", channel_name),
+    ("connect_target", connect_target),
     ("frame_header", frame_header),
     ("frame_stream", frame_stream),
     ("json", json),

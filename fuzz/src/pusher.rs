@@ -4,7 +4,7 @@ use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::json::{Kind, Limits as JsonLimits, Raw};
 use tidings_core::limits::{Limits, Oversize};
 use tidings_core::pusher::server::{MIN_TX, ServerConfig, ServerConn, ServerEvent, Timeout};
-use tidings_core::pusher::{ServerMessage, SocketId};
+use tidings_core::pusher::{ConnectTarget, ServerMessage, SocketId, check_protocol};
 use tidings_core::time::{Deadline, Duration, Instant};
 use tidings_core::websocket::{Header, Opcode, encode_frame};
 
@@ -227,4 +227,28 @@ fn check_forms(value: Raw<'_>, message: &ServerMessage<'_>) {
     other += &format!("\"data\":\"{text}\"}}");
     let mut other = other.into_bytes();
     assert_eq!(ServerMessage::parse(&mut other).as_ref(), Ok(message));
+}
+
+/// Reads the input as the target of a connection attempt: without a prefix, and behind one.
+///
+/// Invariant: what is read has a key without a slash and parameters that are in the text; a prefix before the same path
+/// changes nothing; decoding a key gives its bytes.
+pub fn connect_target(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let read = ConnectTarget::parse(text, "");
+    let behind = format!("/pre/fix/{text}");
+    assert_eq!(ConnectTarget::parse(&behind, "pre/fix/").ok(), read.ok());
+    let Ok(target) = read else { return };
+    let key = target.key.as_encoded();
+    assert!(!key.is_empty() && !key.contains(['/', '?', '#']));
+    for value in [target.protocol, target.client, target.version].into_iter().flatten() {
+        assert!(text.contains(value) && !value.contains(['&', '#']));
+    }
+    let bytes: Vec<u8> = target.key.bytes().collect();
+    let mut buf = vec![0; key.len()];
+    let decoded = target.key.decode_into(&mut buf);
+    assert_eq!(decoded, core::str::from_utf8(&bytes).ok());
+    assert!(decoded.is_none_or(|decoded| target.key.is(decoded)));
+    assert_eq!(target.key.as_plain().is_some(), !key.contains('%'));
+    let _ = check_protocol(target.protocol);
 }

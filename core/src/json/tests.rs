@@ -201,6 +201,7 @@ fn a_surrogate_without_its_half_becomes_the_replacement_character() {
         (r"\ud83c\u0041", "\u{fffd}A"),
         (r"\ud83c\ud83c\udf89", "\u{fffd}🎉"),
         (r"\udf89\ud83c", "\u{fffd}\u{fffd}"),
+        (r"\udf89\udf89", "\u{fffd}\u{fffd}"),
     ] {
         let escaped = EscapedJson::parse(text).unwrap();
         assert_eq!(escaped.chars().collect::<String>(), meaning, "{text}");

@@ -88,3 +88,31 @@ fn a_timer_without_room_stays_due() {
     assert_eq!(full, Err(TxFull { at_least: 2 }));
     assert_eq!(peer.conn.poll_timeout(&config).unwrap().timer, Timer::Activity);
 }
+
+#[test]
+fn a_step_without_input_is_no_activity() {
+    let mut peer = Peer::new(ServerConfig::new());
+    assert_eq!(peer.feed(at(60_000), vec![]), Ok(vec![]));
+    assert_eq!(peer.conn.poll_timeout(&peer.config).map(|next| next.at), Some(at(120_000)));
+    let first_byte = client_frame(Opcode::Ping, b"x")[..1].to_vec();
+    let mut input = first_byte;
+    peer.write(|conn, config, tx| {
+        let step = conn.handle_input(config, at(70_000), &mut input, tx).unwrap();
+        assert_eq!(step.consumed, 0);
+    });
+    assert_eq!(peer.conn.poll_timeout(&peer.config).map(|next| next.at), Some(at(190_000)));
+}
+
+/// What is sent shows nothing about the client: only input moves the deadline.
+#[test]
+fn sending_does_not_extend_the_deadline() {
+    let mut peer = Peer::new(ServerConfig::new());
+    peer.write(|conn, config, tx| {
+        let early = conn.handle_timeout(config, at(100_000), tx);
+        assert_eq!(early, Ok(Timeout::Early));
+    });
+    let ping = peer.write(|conn, config, tx| conn.handle_timeout(config, at(125_000), tx));
+    assert_eq!(ping, Ok(Timeout::Pinged));
+    let next = Deadline { at: at(155_000), timer: Timer::Pong };
+    assert_eq!(peer.conn.poll_timeout(&peer.config), Some(next));
+}
