@@ -32,7 +32,19 @@ pub(super) fn escape_growth(bytes: &[u8], more: impl Fn(u8) -> usize) -> usize {
             growth = word.iter().fold(growth, |sum, byte| sum.wrapping_add(more(*byte)));
         }
     }
+    if !may_hit(bytes, rest, special) {
+        return growth;
+    }
     rest.iter().fold(growth, |sum, byte| sum.wrapping_add(more(*byte)))
+}
+
+/// Whether there can be a hit in `rest`, the bytes behind the last whole word: asked of the last eight bytes at once.
+#[inline(always)]
+fn may_hit(bytes: &[u8], rest: &[u8], hits: impl Fn(u64) -> u64) -> bool {
+    match bytes.last_chunk::<8>() {
+        Some(last) => hits(u64::from_le_bytes(*last)) & HIGH != 0,
+        None => !rest.is_empty(),
+    }
 }
 
 /// The high bit of every byte that needs attention in a string.
@@ -58,6 +70,9 @@ fn run_len(bytes: &[u8], hits: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) ->
             return len.wrapping_add(found.trailing_zeros().wrapping_shr(3) as usize);
         }
         len = len.wrapping_add(8);
+    }
+    if !may_hit(bytes, rest, hits) {
+        return bytes.len();
     }
     len.wrapping_add(rest.iter().position(|&byte| hit(byte)).unwrap_or(rest.len()))
 }
