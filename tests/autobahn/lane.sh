@@ -1,5 +1,4 @@
 # Sourced by the lanes with a mode: sets up the suite, builds the peers and runs both roles side by side.
-need_command python3 python3
 python3 -c 'import venv, ensurepip' 2> /dev/null || need_apt python3-venv
 say "setting up the suite in $TARGET/autobahn"
 bash tests/autobahn/setup.sh "$TARGET/autobahn"

@@ -8,6 +8,13 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1"
 DIR=$(cd "$1" && pwd)
 
+# An unpacked python finds its libraries and headers here.
+use_unpacked() {
+  export LD_LIBRARY_PATH C_INCLUDE_PATH
+  LD_LIBRARY_PATH=$(echo "$DIR"/py27/usr/lib/*-linux-gnu)
+  C_INCLUDE_PATH=$DIR/py27/usr/include/python2.7:$DIR/py27/usr/include
+}
+
 works() {
   [ -x "$DIR/venv/bin/python" ] && "$DIR/venv/bin/python" -m autobahntestsuite.wstest -a 2> /dev/null | grep -q 25.10.1
 }
@@ -44,6 +51,7 @@ unpack_bullseye() { # unpacks Debian's last python2.7 into DIR/py27, from the mi
 }
 
 stamp=$(cat "$HERE/setup.sh" "$HERE/requirements.txt" | sha256sum | cut -d' ' -f1)
+[ ! -d "$DIR/py27" ] || use_unpacked
 if [ "$(cat "$DIR/.stamp" 2> /dev/null)" = "$stamp" ] && works; then
   exit 0
 fi
@@ -52,9 +60,7 @@ if ! python=$(find_python); then
   echo "no CPython 2.7 here: unpacking Debian bullseye's"
   unpack_bullseye
   python=$DIR/py27/usr/bin/python2.7
-  LD_LIBRARY_PATH=$(echo "$DIR"/py27/usr/lib/*-linux-gnu)
-  C_INCLUDE_PATH=$DIR/py27/usr/include/python2.7:$DIR/py27/usr/include
-  export LD_LIBRARY_PATH C_INCLUDE_PATH
+  use_unpacked
 fi
 echo "installing wstest on $("$python" -V 2>&1) at $python"
 rm -rf "$DIR/venv" "$DIR/tools"

@@ -45,6 +45,7 @@ need_apt() { # PACKAGE...: Debian packages, installed when missing and possible
   fi
   say "installing ${missing[*]} with apt-get"
   export DEBIAN_FRONTEND=noninteractive
+  # Without the lists, or with old ones, the first try fails.
   apt-get -qq install --no-install-recommends -y "${missing[@]}" > /dev/null 2>&1 && return 0
   apt-get -qq update || true
   apt-get -qq install --no-install-recommends -y "${missing[@]}" || fail "apt-get cannot install ${missing[*]}"
