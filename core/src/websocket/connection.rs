@@ -1,9 +1,10 @@
 //! One end of an open WebSocket: decoder, encoder and closing handshake together.
 
 use super::close::CloseCode;
-use super::decoder::{Decoder, Frame, Piece};
-use super::encoder::{encode_frame, write_frame};
+use super::decoder::Decoder;
+use super::encoder::{encode_control, encode_frame, write_frame};
 use super::error::PeerError;
+use super::frame::{Frame, Piece};
 use super::header::MAX_CONTROL;
 use super::opcode::{MessageKind, Opcode};
 use super::role::Masking;
@@ -31,7 +32,8 @@ pub enum Event<'i> {
         /// The payload, unmasked and joined; to be changed in place at will.
         payload: &'i mut [u8],
     },
-    /// The next piece of a message, on a connection that hands out [pieces](Connection::pieces).
+    /// The next piece of a message, on a connection that hands out [pieces](Connection::pieces). A message
+    /// that is all there at once is a [`Message`](Self::Message) there too.
     Piece(Piece<'i>),
     /// A ping. Its pong is already written.
     Ping(&'i [u8]),
@@ -131,7 +133,22 @@ impl<M: Masking> Connection<M> {
         if tx.remaining() < MIN_TX {
             return Ok(Step::need_output(MIN_TX));
         }
-        let Step { consumed, progress } = self.decoder.decode(input)?;
+        let Some((kind, place)) = self.decoder.take_whole(input) else {
+            return self.handle_any(input, tx);
+        };
+        let consumed = place.end;
+        let payload = input.get_mut(place).unwrap_or_default();
+        Ok(Step::event(consumed, Event::Message { kind, payload }))
+    }
+
+    /// A step for anything but a whole message in one frame.
+    #[inline(never)]
+    fn handle_any<'i>(
+        &mut self,
+        input: &'i mut [u8],
+        tx: &mut TxBuf<'_>,
+    ) -> Result<Step<Event<'i>>, PeerError> {
+        let Step { consumed, progress } = self.decoder.decode_any(input)?;
         let event = match progress {
             Progress::Event(Frame::Data(piece)) if piece.last && piece.first() => {
                 Event::Message { kind: piece.kind, payload: piece.payload }
@@ -179,7 +196,7 @@ impl<M: Masking> Connection<M> {
 
     /// Writes an answer for which there is room.
     fn answer(&mut self, tx: &mut TxBuf<'_>, opcode: Opcode, payload: &[u8]) {
-        let written = encode_frame(tx, self.role.next_key(), opcode, true, payload);
+        let written = encode_control(tx, self.role.next_key(), opcode, payload);
         debug_assert!(written.is_ok(), "room was checked before the step");
     }
 
@@ -330,7 +347,7 @@ impl<M: Masking> Connection<M> {
         if payload.len() > MAX_CONTROL {
             return Err(UsageError::ControlTooLong.into());
         }
-        Ok(encode_frame(tx, self.role.next_key(), opcode, true, payload)?)
+        Ok(encode_control(tx, self.role.next_key(), opcode, payload)?)
     }
 
     /// Writes a close frame; the reason has at most 123 bytes.
@@ -344,7 +361,7 @@ impl<M: Masking> Connection<M> {
         let mut writer = TxBuf::new(&mut body);
         writer.put(&code.as_u16().to_be_bytes())?;
         writer.put(reason.as_bytes())?;
-        encode_frame(tx, self.role.next_key(), Opcode::Close, true, writer.written())
+        encode_control(tx, self.role.next_key(), Opcode::Close, writer.written())
     }
 
     fn check_open(&self) -> Result<(), UsageError> {

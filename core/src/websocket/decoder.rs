@@ -2,9 +2,10 @@
 
 use core::ops::Range;
 
-use super::close::{self, CloseCode};
+use super::close;
 use super::encoder::move_within;
 use super::error::PeerError;
+use super::frame::{Frame, Piece};
 use super::header::Header;
 use super::mask::Mask;
 use super::opcode::{MessageKind, Opcode};
@@ -23,51 +24,6 @@ const ALWAYS_MOVED: usize = 4096;
 /// of a gap pays for at most 8 bytes moved, so that all moving is linear in the input.
 const GAP_SHARE: usize = 8;
 
-/// What a decoder finds in the input.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Frame<'i> {
-    /// A message, or the next piece of one.
-    Data(Piece<'i>),
-    /// A ping, to be answered by a pong with the same payload (RFC 6455 section 5.5.2).
-    Ping(&'i [u8]),
-    /// A pong, asked for or not.
-    Pong(&'i [u8]),
-    /// A close frame, its body checked; nothing valid comes behind it.
-    Close {
-        /// The peer's code, if it gave one.
-        code: Option<CloseCode>,
-        /// The peer's reason, at most 123 bytes.
-        reason: &'i str,
-    },
-    /// A message over the limit has passed by ([`Oversize::Skip`]); pieces of it that came before are void.
-    Skipped {
-        /// Its payload in bytes, over all fragments.
-        size: u64,
-    },
-}
-
-/// A message or a piece of one.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Piece<'i> {
-    /// The kind of the message.
-    pub kind: MessageKind,
-    /// Where in the message the payload starts.
-    pub offset: u64,
-    /// Whether the message ends with it.
-    pub last: bool,
-    /// Payload, unmasked; each text piece is UTF-8 on its own. Only a last piece can be empty.
-    pub payload: &'i mut [u8],
-}
-
-impl Piece<'_> {
-    /// Whether the message starts with it.
-    #[must_use]
-    pub const fn first(&self) -> bool {
-        self.offset == 0
-    }
-}
-
 /// How messages are handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivery {
@@ -85,6 +41,8 @@ enum Open {
     Binary,
     /// One over the limit, which passes by.
     Oversized,
+    /// None, and none to come: the first error is the last.
+    Failed(PeerError),
 }
 
 /// The decoder of one direction of a connection.
@@ -149,8 +107,6 @@ pub struct Decoder {
     tail: u8,
     delivery: Delivery,
     role: Role,
-    /// The first error is the last.
-    failed: Option<PeerError>,
 }
 
 /// What was found, as places in the input.
@@ -182,7 +138,6 @@ impl Decoder {
             tail: 0,
             delivery: Delivery::Whole,
             role,
-            failed: None,
         }
     }
 
@@ -214,12 +169,61 @@ impl Decoder {
     /// The rule that the peer broke. It is final: each later call gives the same error.
     #[inline]
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<Step<Frame<'i>>, PeerError> {
-        if let Some(error) = self.failed {
+        let Some((kind, place)) = self.take_whole(input) else {
+            return self.decode_any(input);
+        };
+        let consumed = place.end;
+        let payload = input.get_mut(place).unwrap_or_default();
+        Ok(Step::event(consumed, Frame::Data(Piece { kind, offset: 0, last: true, payload })))
+    }
+
+    /// The short way for the most frequent case: a message that is one frame and all there. `None` for
+    /// everything else, and then no byte has been touched, or the error is noted.
+    #[inline(always)]
+    pub(crate) fn take_whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
+        let Ok(Parse::Done { value: header, consumed: head }) = Header::parse(input) else {
+            return None;
+        };
+        let expected = header.fin && header.mask.is_some() == (self.role == Role::Server);
+        let fits = header.len <= u64::from(self.limits.max_message);
+        if self.open != Open::None || !expected || !fits {
+            return None;
+        }
+        let end = head.checked_add(usize::try_from(header.len).ok()?)?;
+        let payload = input.get_mut(head..end)?;
+        let mask = header.mask.map(Mask::new);
+        let kind = match header.opcode {
+            Opcode::Text => {
+                let ascii = mask.is_some_and(|mask| mask.unmask_text(payload));
+                if !ascii && let Err(error) = utf8::check_whole(payload) {
+                    self.open = Open::Failed(error);
+                    return None;
+                }
+                MessageKind::Text
+            }
+            Opcode::Binary => {
+                if let Some(mut mask) = mask {
+                    mask.apply(payload);
+                }
+                MessageKind::Binary
+            }
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => return None,
+        };
+        Some((kind, head..end))
+    }
+
+    /// The way for every case.
+    #[inline(never)]
+    pub(crate) fn decode_any<'i>(
+        &mut self,
+        input: &'i mut [u8],
+    ) -> Result<Step<Frame<'i>>, PeerError> {
+        if let Open::Failed(error) = self.open {
             return Err(error);
         }
         let step = self.find(input).and_then(|found| found.resolve(input));
         if let Err(error) = step {
-            self.failed = Some(error);
+            self.open = Open::Failed(error);
         }
         step
     }
@@ -265,6 +269,7 @@ impl Decoder {
                 return Err(PeerError::MessageInterrupted);
             }
             (None, Open::None) => return Err(PeerError::ContinuationUnexpected),
+            (_, Open::Failed(error)) => return Err(error),
         }
         self.size = self.size.saturating_add(header.len);
         if self.size > u64::from(self.limits.max_message) {
@@ -318,7 +323,7 @@ impl Decoder {
         let kind = match self.open {
             Open::Text => MessageKind::Text,
             Open::Binary => MessageKind::Binary,
-            Open::None | Open::Oversized => {
+            Open::None | Open::Oversized | Open::Failed(_) => {
                 return Ok(self.skip(at.saturating_add(fresh), complete));
             }
         };

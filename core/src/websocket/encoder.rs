@@ -22,20 +22,35 @@ pub fn encode_frame(
     payload: &[u8],
 ) -> Result<(), TxFull> {
     let header = Header { fin, opcode, mask, len: payload.len() as u64 };
-    let total = header.encoded_len().saturating_add(payload.len());
-    let full = TxFull { at_least: total };
-    let frame = tx.spare_mut().get_mut(..total).ok_or(full)?;
-    let body = header.write(frame).ok_or(full)?;
+    let spare = tx.spare_mut();
+    let room = spare.len();
+    let body = header.write(spare).and_then(|rest| rest.split_at_mut_checked(payload.len()));
+    let Some((body, rest)) = body else {
+        return Err(TxFull { at_least: header.encoded_len().saturating_add(payload.len()) });
+    };
     match mask {
         Some(key) => Mask::new(key).copy(payload, body),
+        // Equal lengths, said in a way that leaves no panic.
         None => {
             if body.len() == payload.len() {
                 body.copy_from_slice(payload);
             }
         }
     }
-    tx.commit(total);
+    let written = room.saturating_sub(rest.len());
+    tx.commit(written);
     Ok(())
+}
+
+/// Appends a control frame. Out of line, so that only messages are encoded at their caller's place.
+#[inline(never)]
+pub(crate) fn encode_control(
+    tx: &mut TxBuf<'_>,
+    mask: Option<[u8; 4]>,
+    opcode: Opcode,
+    payload: &[u8],
+) -> Result<(), TxFull> {
+    encode_frame(tx, mask, opcode, true, payload)
 }
 
 /// Appends a whole message whose payload `write` makes, so that its length need not be known before.

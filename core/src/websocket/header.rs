@@ -17,6 +17,9 @@ const LEN_16: u8 = 126;
 /// The 7-bit length that announces a 64-bit one.
 const LEN_64: u8 = 127;
 
+/// The largest length that a frame can have.
+const MAX_LEN: u64 = i64::MAX as u64;
+
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
 
@@ -118,7 +121,7 @@ impl Header {
                     return Ok(missing(8, rest));
                 };
                 let len = u64::from_be_bytes(bytes);
-                if len > i64::MAX as u64 {
+                if len > MAX_LEN {
                     return Err(PeerError::LengthTopBit);
                 }
                 if len <= 0xFFFF {
@@ -170,28 +173,27 @@ impl Header {
         let fin = if self.fin { FIN } else { 0 };
         let first = fin | self.opcode.bits();
         let masked = if self.mask.is_some() { MASKED } else { 0 };
-        let rest = match u8::try_from(self.len) {
-            Ok(len @ 0..=125) => {
+        let bytes = self.len.to_be_bytes();
+        let [.., high, low] = bytes;
+        let rest = match self.len {
+            0..=125 => {
                 let (head, rest) = out.split_first_chunk_mut::<2>()?;
-                *head = [first, masked | len];
+                *head = [first, masked | low];
                 rest
             }
-            _ => match u16::try_from(self.len) {
-                Ok(len) => {
-                    let (head, rest) = out.split_first_chunk_mut::<4>()?;
-                    let [high, low] = len.to_be_bytes();
-                    *head = [first, masked | LEN_16, high, low];
-                    rest
-                }
-                Err(_) if self.len <= i64::MAX as u64 => {
-                    let (head, rest) = out.split_first_chunk_mut::<2>()?;
-                    *head = [first, masked | LEN_64];
-                    let (len, rest) = rest.split_first_chunk_mut::<8>()?;
-                    *len = self.len.to_be_bytes();
-                    rest
-                }
-                Err(_) => return None,
-            },
+            126..=0xFFFF => {
+                let (head, rest) = out.split_first_chunk_mut::<4>()?;
+                *head = [first, masked | LEN_16, high, low];
+                rest
+            }
+            0x1_0000..=MAX_LEN => {
+                let (head, rest) = out.split_first_chunk_mut::<2>()?;
+                *head = [first, masked | LEN_64];
+                let (slot, rest) = rest.split_first_chunk_mut::<8>()?;
+                *slot = bytes;
+                rest
+            }
+            _ => return None,
         };
         let Some(key) = self.mask else {
             return Some(rest);

@@ -4,6 +4,9 @@
 /// vector registers where there are any; on a 32-bit core each word is two registers.
 const WORD: usize = 8;
 
+/// Words that make a block: as many as the compiler unrolls and turns into vector operations.
+const BLOCK: usize = 8;
+
 /// The top bit of each byte of a word.
 const TOP_BITS: u64 = 0x8080_8080_8080_8080;
 
@@ -40,6 +43,12 @@ impl Mask {
     pub fn apply(&mut self, payload: &mut [u8]) {
         let word = self.word();
         let (words, rest) = payload.as_chunks_mut::<WORD>();
+        let (blocks, words) = words.as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            for chunk in block {
+                *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+            }
+        }
         for chunk in words {
             *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
         }
@@ -52,6 +61,14 @@ impl Mask {
     /// As [`apply`](Self::apply), and tells in the same pass whether the outcome is all ASCII.
     #[inline]
     pub(crate) fn apply_and_see_ascii(&mut self, payload: &mut [u8]) -> bool {
+        let ascii = self.unmask_text(payload);
+        self.turn(payload.len());
+        ascii
+    }
+
+    /// As [`apply_and_see_ascii`](Self::apply_and_see_ascii), for a payload that is all there.
+    #[inline]
+    pub(crate) fn unmask_text(self, payload: &mut [u8]) -> bool {
         let word = self.word();
         let (words, rest) = payload.as_chunks_mut::<WORD>();
         let mut seen = 0;
@@ -64,16 +81,25 @@ impl Mask {
             *byte ^= key;
             seen |= u64::from(*byte);
         }
-        self.turn(rest.len());
         seen & TOP_BITS == 0
     }
 
-    /// Writes `source`, masked, to `out`, which is as long.
+    /// Writes `source`, masked, to the start of `out`; `out` is at least as long.
     #[inline]
     pub(crate) fn copy(self, source: &[u8], out: &mut [u8]) {
+        let Some(out) = out.get_mut(..source.len()) else {
+            return;
+        };
         let word = self.word();
         let (words, rest) = source.as_chunks::<WORD>();
         let (out_words, out_rest) = out.as_chunks_mut::<WORD>();
+        let (blocks, words) = words.as_chunks::<BLOCK>();
+        let (out_blocks, out_words) = out_words.as_chunks_mut::<BLOCK>();
+        for (from, to) in blocks.iter().zip(out_blocks) {
+            for (from, to) in from.iter().zip(to) {
+                *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+            }
+        }
         for (from, to) in words.iter().zip(out_words) {
             *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
         }
@@ -85,20 +111,15 @@ impl Mask {
     /// The key twice, as a word in memory order.
     #[inline]
     const fn word(self) -> u64 {
-        let [a, b, c, d] = self.key;
-        u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+        let key = u32::from_ne_bytes(self.key) as u64;
+        key << 32 | key
     }
 
     /// Goes on by `n` bytes.
     #[inline]
-    const fn turn(&mut self, n: usize) {
-        let [a, b, c, d] = self.key;
-        self.key = match n & 3 {
-            0 => [a, b, c, d],
-            1 => [b, c, d, a],
-            2 => [c, d, a, b],
-            _ => [d, a, b, c],
-        };
+    fn turn(&mut self, n: usize) {
+        let bits = u32::try_from(n & 3).unwrap_or(0).wrapping_mul(8);
+        self.key = u32::from_le_bytes(self.key).rotate_right(bits).to_le_bytes();
     }
 }
 

@@ -14,6 +14,15 @@ pub(crate) fn check(bytes: &[u8]) -> Result<u8, PeerError> {
     if is_ascii(bytes) { Ok(0) } else { check_slowly(bytes) }
 }
 
+/// Checks a whole text.
+#[inline]
+pub(crate) fn check_whole(bytes: &[u8]) -> Result<(), PeerError> {
+    match check(bytes)? {
+        0 => Ok(()),
+        _ => Err(PeerError::TextTruncated),
+    }
+}
+
 fn check_slowly(bytes: &[u8]) -> Result<u8, PeerError> {
     let Err(error) = core::str::from_utf8(bytes) else {
         return Ok(0);

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::support::*;
 use crate::io::Progress;
+use crate::websocket::CloseCode;
 
 /// The error that ends the input, and that it is the same in every delivery and cut.
 #[track_caller]

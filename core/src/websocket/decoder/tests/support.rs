@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::super::*;
 use crate::io::{Progress, TxBuf};
-use crate::websocket::encode_frame;
+use crate::websocket::{CloseCode, encode_frame};
 
 /// A [`Frame`] that outlives its input; pieces of a message are put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
