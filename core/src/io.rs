@@ -64,8 +64,8 @@ impl<'b> TxBuf<'b> {
     /// Drops the first `n` bytes, after a partial send; the rest moves to the front.
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.len);
-        self.buf.copy_within(n..self.len, 0);
         self.len = self.len.saturating_sub(n);
+        move_within(self.buf, n, 0, self.len);
     }
 
     /// Checks that `n` more bytes fit.
@@ -83,7 +83,7 @@ impl<'b> TxBuf<'b> {
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), TxFull> {
         let full = TxFull { at_least: bytes.len() };
         let end = self.len.checked_add(bytes.len()).ok_or(full)?;
-        self.buf.get_mut(self.len..end).ok_or(full)?.copy_from_slice(bytes);
+        copy(bytes, self.buf.get_mut(self.len..end).ok_or(full)?);
         self.len = end;
         Ok(())
     }
@@ -159,8 +159,8 @@ impl<'b> RxBuf<'b> {
     /// Drops the first `n` bytes; the rest moves to the front.
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.len);
-        self.buf.copy_within(n..self.len, 0);
         self.len = self.len.saturating_sub(n);
+        move_within(self.buf, n, 0, self.len);
     }
 
     /// Forgets everything, for a new connection.
@@ -238,6 +238,57 @@ pub enum Parse<T> {
     },
 }
 
+/// Copies `from` to `to`, up to the shorter one's end.
+///
+/// Unlike the standard library's way it holds no panic for unequal lengths, at any optimisation level; the
+/// compiler makes the same call of it.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+/// Bytes that [`move_within`] moves at a time.
+const BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 16 };
+
+/// Moves `len` bytes from `from` to `to`, which may overlap; bytes outside `bytes` are left out.
+///
+/// Without `copy_within`, whose checks are a panic path where code is made small.
+#[inline(never)]
+pub(crate) fn move_within(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    if from == to {
+        return;
+    }
+    let blocks = len / BLOCK;
+    let rest = blocks.wrapping_mul(BLOCK);
+    if to < from {
+        for block in 0..blocks {
+            move_part::<BLOCK>(bytes, from, to, block.wrapping_mul(BLOCK));
+        }
+        for at in rest..len {
+            move_part::<1>(bytes, from, to, at);
+        }
+    } else {
+        for at in (rest..len).rev() {
+            move_part::<1>(bytes, from, to, at);
+        }
+        for block in (0..blocks).rev() {
+            move_part::<BLOCK>(bytes, from, to, block.wrapping_mul(BLOCK));
+        }
+    }
+}
+
+/// Moves `N` bytes `at` behind `from` to as far behind `to`.
+#[inline]
+fn move_part<const N: usize>(bytes: &mut [u8], from: usize, to: usize, at: usize) {
+    let from = bytes.get(from.wrapping_add(at)..).and_then(<[u8]>::first_chunk::<N>).copied();
+    let to = bytes.get_mut(to.wrapping_add(at)..).and_then(<[u8]>::first_chunk_mut::<N>);
+    if let (Some(from), Some(to)) = (from, to) {
+        *to = from;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,5 +322,28 @@ mod tests {
         let mut tx = TxBuf::new(&mut memory);
         tx.commit(usize::MAX);
         assert_eq!(tx.len(), 4);
+    }
+
+    #[test]
+    fn bytes_are_moved_as_the_standard_library_moves_them() {
+        let bytes: std::vec::Vec<u8> = (0..=255).collect();
+        for (from, to) in [(0, 1), (1, 0), (0, 70), (70, 0), (3, 3), (10, 75), (128, 0), (0, 128)] {
+            for len in [0, 1, 5, 63, 64, 65, 128] {
+                let (mut moved, mut expected) = (bytes.clone(), bytes.clone());
+                move_within(&mut moved, from, to, len);
+                expected.copy_within(from..from + len, to);
+                assert_eq!(moved, expected, "{len} bytes from {from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_there_are_not_moved() {
+        let mut bytes = [1, 2, 3, 4];
+        move_within(&mut bytes, 2, 0, 9);
+        assert_eq!(bytes, [3, 4, 3, 4]);
+        move_within(&mut bytes, usize::MAX, 0, 2);
+        move_within(&mut bytes, 0, usize::MAX - 1, 3);
+        assert_eq!(bytes[2..], [3, 4]);
     }
 }

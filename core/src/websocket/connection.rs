@@ -1,15 +1,15 @@
 //! One end of an open WebSocket: decoder, encoder and closing handshake together.
 
-use super::close::CloseCode;
-use super::decoder::Decoder;
+use super::assembler::{Assembler, Delivery, Found};
+use super::close::{self, CloseCode};
 use super::encoder::{encode_control, encode_frame, write_frame};
 use super::error::PeerError;
-use super::frame::{Frame, Piece};
+use super::frame::Piece;
 use super::header::MAX_CONTROL;
 use super::opcode::{MessageKind, Opcode};
 use super::role::Masking;
 use crate::error::{SendError, TxFull, UsageError};
-use crate::io::{Progress, Step, TxBuf};
+use crate::io::{Step, TxBuf};
 use crate::limits::Limits;
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ pub enum State {
 /// No buffers inside: a server's is at most 80 bytes. See the [module](super) for the loop around it.
 #[derive(Debug)]
 pub struct Connection<M> {
-    decoder: Decoder,
+    assembler: Assembler,
     /// The kind of the message that is being sent in fragments.
     sending: Option<MessageKind>,
     state: State,
@@ -96,15 +96,24 @@ pub struct Connection<M> {
 impl<M: Masking> Connection<M> {
     /// An open connection that hands out whole messages.
     ///
-    /// The input buffer must have the size that [`Decoder`] asks for.
+    /// The input buffer must have the size that [`Decoder`](super::Decoder) asks for.
     pub const fn new(role: M, limits: Limits) -> Self {
-        Self { decoder: Decoder::new(M::ROLE, limits), sending: None, state: State::Open, role }
+        Self::with(role, limits, Delivery::Whole)
     }
 
     /// An open connection that hands out [`Event::Piece`] as payload arrives; for messages larger than the
     /// buffer.
     pub const fn pieces(role: M, limits: Limits) -> Self {
-        Self { decoder: Decoder::pieces(M::ROLE, limits), sending: None, state: State::Open, role }
+        Self::with(role, limits, Delivery::Pieces)
+    }
+
+    const fn with(role: M, limits: Limits, delivery: Delivery) -> Self {
+        Self {
+            assembler: Assembler::new(limits, delivery),
+            sending: None,
+            state: State::Open,
+            role,
+        }
     }
 
     /// Where the closing handshake stands.
@@ -113,7 +122,7 @@ impl<M: Masking> Connection<M> {
         self.state
     }
 
-    /// Works on at most one frame at the front of `input`; see [`Decoder`] for the contract on it.
+    /// Works on at most one frame at the front of `input`; see [`Decoder`](super::Decoder) for the contract on it.
     ///
     /// While the connection is open, a step asks for [`MIN_TX`] bytes of room before it does anything.
     ///
@@ -125,78 +134,84 @@ impl<M: Masking> Connection<M> {
         input: &'i mut [u8],
         tx: &mut TxBuf<'_>,
     ) -> Result<Step<Event<'i>>, PeerError> {
-        match self.state {
-            State::Open => {}
-            State::LocalClosing => return self.await_close(input),
-            State::RemoteClosing | State::Closed => return Ok(discard(input.len())),
+        if self.state == State::Open
+            && tx.remaining() >= MIN_TX
+            && let Some((kind, place)) = self.assembler.take_whole(M::ROLE, input)
+        {
+            let consumed = place.end;
+            let payload = input.get_mut(place).unwrap_or_default();
+            return Ok(Step::event(consumed, Event::Message { kind, payload }));
         }
-        if tx.remaining() < MIN_TX {
-            return Ok(Step::need_output(MIN_TX));
-        }
-        let Some((kind, place)) = self.decoder.take_whole(input) else {
-            return self.handle_any(input, tx);
-        };
-        let consumed = place.end;
-        let payload = input.get_mut(place).unwrap_or_default();
-        Ok(Step::event(consumed, Event::Message { kind, payload }))
+        self.handle_any(input, tx)
     }
 
-    /// A step for anything but a whole message in one frame.
+    /// A step in any state, for any frame.
     #[inline(never)]
     fn handle_any<'i>(
         &mut self,
         input: &'i mut [u8],
         tx: &mut TxBuf<'_>,
     ) -> Result<Step<Event<'i>>, PeerError> {
-        let Step { consumed, progress } = self.decoder.decode_any(input)?;
-        let event = match progress {
-            Progress::Event(Frame::Data(piece)) if piece.last && piece.first() => {
-                Event::Message { kind: piece.kind, payload: piece.payload }
-            }
-            Progress::Event(Frame::Data(piece)) => Event::Piece(piece),
-            Progress::Event(Frame::Ping(payload)) => {
-                self.answer(tx, Opcode::Pong, payload);
-                Event::Ping(payload)
-            }
-            Progress::Event(Frame::Pong(payload)) => Event::Pong(payload),
-            Progress::Event(Frame::Close { code, reason }) => {
-                match code {
-                    Some(code) => self.answer(tx, Opcode::Close, &code.as_u16().to_be_bytes()),
-                    None => self.answer(tx, Opcode::Close, &[]),
+        match self.state {
+            State::Open if tx.remaining() < MIN_TX => return Ok(Step::need_output(MIN_TX)),
+            State::Open | State::LocalClosing => {}
+            State::RemoteClosing | State::Closed => return Ok(discard(input.len())),
+        }
+        let open = self.state == State::Open;
+        let (consumed, event) = match self.assembler.take_any(M::ROLE, input)? {
+            Found::Need { at_least } => return Ok(Step::need_input(at_least)),
+            Found::Control { opcode: Opcode::Close, payload, consumed } => {
+                let payload = input.get(payload).unwrap_or_default();
+                let (code, reason) =
+                    close::parse_body(payload).map_err(|error| self.assembler.fail(error))?;
+                if open {
+                    self.answer(tx, Opcode::Close, code, &[]);
+                    self.state = State::RemoteClosing;
+                } else {
+                    self.state = State::Closed;
                 }
-                self.state = State::RemoteClosing;
-                Event::Closed { code, reason }
+                (consumed, Event::Closed { code, reason })
             }
-            Progress::Event(Frame::Skipped { size }) => Event::Skipped { size },
-            Progress::Advanced => return Ok(Step::advanced(consumed)),
-            Progress::NeedInput { at_least } | Progress::NeedOutput { at_least } => {
-                return Ok(Step::need_input(at_least));
+            Found::Advanced { consumed } => return Ok(Step::advanced(consumed)),
+            // Behind our close frame only the peer's matters, and nothing is sent.
+            Found::Data { consumed, .. }
+            | Found::Control { consumed, .. }
+            | Found::Skipped { consumed, .. }
+                if !open =>
+            {
+                return Ok(Step::advanced(consumed));
             }
+            Found::Data { kind, offset, last, payload, consumed } => {
+                let payload = input.get_mut(payload).unwrap_or_default();
+                if last && offset == 0 {
+                    (consumed, Event::Message { kind, payload })
+                } else {
+                    (consumed, Event::Piece(Piece { kind, offset, last, payload }))
+                }
+            }
+            Found::Control { opcode, payload, consumed } => {
+                let payload = input.get(payload).unwrap_or_default();
+                if opcode == Opcode::Ping {
+                    self.answer(tx, Opcode::Pong, None, payload);
+                    (consumed, Event::Ping(payload))
+                } else {
+                    (consumed, Event::Pong(payload))
+                }
+            }
+            Found::Skipped { size, consumed } => (consumed, Event::Skipped { size }),
         };
         Ok(Step::event(consumed, event))
     }
 
-    /// A step after our close frame: only the peer's close frame still matters, and nothing is sent.
-    fn await_close<'i>(&mut self, input: &'i mut [u8]) -> Result<Step<Event<'i>>, PeerError> {
-        let Step { consumed, progress } = self.decoder.decode(input)?;
-        Ok(match progress {
-            Progress::Event(Frame::Close { code, reason }) => {
-                self.state = State::Closed;
-                Step::event(consumed, Event::Closed { code, reason })
-            }
-            Progress::Event(
-                Frame::Data(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Skipped { .. },
-            )
-            | Progress::Advanced => Step::advanced(consumed),
-            Progress::NeedInput { at_least } | Progress::NeedOutput { at_least } => {
-                Step::need_input(at_least)
-            }
-        })
-    }
-
     /// Writes an answer for which there is room.
-    fn answer(&mut self, tx: &mut TxBuf<'_>, opcode: Opcode, payload: &[u8]) {
-        let written = encode_control(tx, self.role.next_key(), opcode, payload);
+    fn answer(
+        &mut self,
+        tx: &mut TxBuf<'_>,
+        opcode: Opcode,
+        code: Option<CloseCode>,
+        payload: &[u8],
+    ) {
+        let written = encode_control(tx, self.role.next_key(), opcode, code, payload);
         debug_assert!(written.is_ok(), "room was checked before the step");
     }
 
@@ -220,7 +235,8 @@ impl<M: Masking> Connection<M> {
     /// there is room for it.
     pub fn fail(&mut self, error: PeerError, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
         if self.state == State::Open && error.close_code().is_sendable() {
-            self.put_close(error.close_code(), error.reason(), tx)?;
+            let (code, reason) = (Some(error.close_code()), error.reason().as_bytes());
+            encode_control(tx, self.role.next_key(), Opcode::Close, code, reason)?;
         }
         self.state = State::Closed;
         Ok(())
@@ -246,10 +262,10 @@ impl<M: Masking> Connection<M> {
         if reason.len() > MAX_REASON {
             return Err(UsageError::ReasonTooLong.into());
         }
-        self.put_close(code, reason, tx)?;
+        encode_control(tx, self.role.next_key(), Opcode::Close, Some(code), reason.as_bytes())?;
         self.state = State::LocalClosing;
         // What still comes is thrown away, so it need not be joined.
-        self.decoder.hand_out_pieces();
+        self.assembler.hand_out_pieces();
         Ok(())
     }
 
@@ -347,21 +363,7 @@ impl<M: Masking> Connection<M> {
         if payload.len() > MAX_CONTROL {
             return Err(UsageError::ControlTooLong.into());
         }
-        Ok(encode_control(tx, self.role.next_key(), opcode, payload)?)
-    }
-
-    /// Writes a close frame; the reason has at most 123 bytes.
-    fn put_close(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        tx: &mut TxBuf<'_>,
-    ) -> Result<(), TxFull> {
-        let mut body = [0; MAX_CONTROL];
-        let mut writer = TxBuf::new(&mut body);
-        writer.put(&code.as_u16().to_be_bytes())?;
-        writer.put(reason.as_bytes())?;
-        encode_control(tx, self.role.next_key(), Opcode::Close, writer.written())
+        Ok(encode_control(tx, self.role.next_key(), opcode, None, payload)?)
     }
 
     fn check_open(&self) -> Result<(), UsageError> {

@@ -1,10 +1,11 @@
 //! Frames into the output buffer: whole or not at all.
 
+use super::close::CloseCode;
 use super::header::Header;
 use super::mask::Mask;
 use super::opcode::{MessageKind, Opcode};
 use crate::error::TxFull;
-use crate::io::TxBuf;
+use crate::io::{TxBuf, copy, move_within};
 
 #[cfg(test)]
 mod tests;
@@ -30,27 +31,39 @@ pub fn encode_frame(
     };
     match mask {
         Some(key) => Mask::new(key).copy(payload, body),
-        // Equal lengths, said in a way that leaves no panic.
-        None => {
-            if body.len() == payload.len() {
-                body.copy_from_slice(payload);
-            }
-        }
+        None => copy(payload, body),
     }
     let written = room.saturating_sub(rest.len());
     tx.commit(written);
     Ok(())
 }
 
-/// Appends a control frame. Out of line, so that only messages are encoded at their caller's place.
+/// Appends a control frame whose payload is a close code, if there is one, and `rest`: at most 125 bytes
+/// in all, which the caller has checked. All of it or nothing.
 #[inline(never)]
 pub(crate) fn encode_control(
     tx: &mut TxBuf<'_>,
     mask: Option<[u8; 4]>,
     opcode: Opcode,
-    payload: &[u8],
+    code: Option<CloseCode>,
+    rest: &[u8],
 ) -> Result<(), TxFull> {
-    encode_frame(tx, mask, opcode, true, payload)
+    let code = code.map(|code| code.as_u16().to_be_bytes());
+    let code = code.as_ref().map_or(&[][..], <[u8; 2]>::as_slice);
+    let len = code.len().wrapping_add(rest.len());
+    let header = Header { fin: true, opcode, mask, len: len as u64 };
+    let key = mask.as_ref().map_or(&[][..], <[u8; 4]>::as_slice);
+    let head = key.len().wrapping_add(2);
+    tx.reserve(head.wrapping_add(len))?;
+    let start = tx.len().wrapping_add(head);
+    tx.put(&header.short_form())?;
+    tx.put(key)?;
+    tx.put(code)?;
+    tx.put(rest)?;
+    if let Some(key) = mask {
+        Mask::new(key).apply(tx.written_mut(start));
+    }
+    Ok(())
 }
 
 /// Appends a whole message whose payload `write` makes, so that its length need not be known before.
@@ -104,21 +117,9 @@ pub fn write_frame(
     let head = header.encoded_len();
     let total = head.saturating_add(len);
     let full = TxFull { at_least: total };
-    if head != start {
-        move_within(spare, start, head, len).ok_or(full)?;
-    }
-    let frame = spare.get_mut(..total).ok_or(full)?;
+    let frame = spare.get_mut(..total.max(start.saturating_add(len))).ok_or(full)?;
+    move_within(frame, start, head, len);
     header.write(frame).ok_or(full)?;
     tx.commit(total);
     Ok(())
-}
-
-/// Moves `len` bytes from `from` to `to`; `None`, and nothing is moved, when they aren't within `bytes`.
-#[inline]
-pub(crate) fn move_within(bytes: &mut [u8], from: usize, to: usize, len: usize) -> Option<()> {
-    let from_end = from.checked_add(len)?;
-    let to_end = to.checked_add(len)?;
-    let within = bytes.get_mut(..from_end.max(to_end))?;
-    within.copy_within(from..from_end, to);
-    Some(())
 }

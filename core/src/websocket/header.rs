@@ -167,18 +167,26 @@ impl Header {
         Ok(())
     }
 
+    /// The first two bytes of a header whose length is at most 125.
+    #[inline]
+    pub(crate) const fn short_form(&self) -> [u8; 2] {
+        let fin = if self.fin { FIN } else { 0 };
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        let [.., len] = self.len.to_be_bytes();
+        [fin | self.opcode.bits(), masked | len]
+    }
+
     /// Writes the header at the start of `out` and returns what is behind it.
     #[inline]
     pub(crate) fn write<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
-        let fin = if self.fin { FIN } else { 0 };
-        let first = fin | self.opcode.bits();
+        let [first, _] = self.short_form();
         let masked = if self.mask.is_some() { MASKED } else { 0 };
         let bytes = self.len.to_be_bytes();
         let [.., high, low] = bytes;
         let rest = match self.len {
             0..=125 => {
                 let (head, rest) = out.split_first_chunk_mut::<2>()?;
-                *head = [first, masked | low];
+                *head = self.short_form();
                 rest
             }
             126..=0xFFFF => {

@@ -4,7 +4,9 @@
 /// vector registers where there are any; on a 32-bit core each word is two registers.
 const WORD: usize = 8;
 
-/// Words that make a block: as many as the compiler unrolls and turns into vector operations.
+/// Words that make a block: as many as the compiler unrolls and turns into vector operations. Small
+/// devices go without.
+#[cfg(target_pointer_width = "64")]
 const BLOCK: usize = 8;
 
 /// The top bit of each byte of a word.
@@ -43,12 +45,16 @@ impl Mask {
     pub fn apply(&mut self, payload: &mut [u8]) {
         let word = self.word();
         let (words, rest) = payload.as_chunks_mut::<WORD>();
-        let (blocks, words) = words.as_chunks_mut::<BLOCK>();
-        for block in blocks {
-            for chunk in block {
-                *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        #[cfg(target_pointer_width = "64")]
+        let words = {
+            let (blocks, words) = words.as_chunks_mut::<BLOCK>();
+            for block in blocks {
+                for chunk in block {
+                    *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+                }
             }
-        }
+            words
+        };
         for chunk in words {
             *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
         }
@@ -93,13 +99,17 @@ impl Mask {
         let word = self.word();
         let (words, rest) = source.as_chunks::<WORD>();
         let (out_words, out_rest) = out.as_chunks_mut::<WORD>();
-        let (blocks, words) = words.as_chunks::<BLOCK>();
-        let (out_blocks, out_words) = out_words.as_chunks_mut::<BLOCK>();
-        for (from, to) in blocks.iter().zip(out_blocks) {
-            for (from, to) in from.iter().zip(to) {
-                *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+        #[cfg(target_pointer_width = "64")]
+        let (words, out_words) = {
+            let (blocks, words) = words.as_chunks::<BLOCK>();
+            let (out_blocks, out_words) = out_words.as_chunks_mut::<BLOCK>();
+            for (from, to) in blocks.iter().zip(out_blocks) {
+                for (from, to) in from.iter().zip(to) {
+                    *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+                }
             }
-        }
+            (words, out_words)
+        };
         for (from, to) in words.iter().zip(out_words) {
             *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
         }

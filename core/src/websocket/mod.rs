@@ -85,6 +85,7 @@
 //! summed up. Extensions are not offered and not accepted, so the reserved bits must be zero and no payload
 //! ever grows.
 
+mod assembler;
 mod close;
 mod connection;
 mod decoder;

@@ -3,7 +3,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::error::CapacityError;
-use crate::websocket::{ClientRole, ServerRole};
+use crate::io::Progress;
+use crate::websocket::{ClientRole, Decoder, Frame, ServerRole};
 
 /// Masking keys that a test can foretell.
 struct Counter(u8);

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::support::*;
-use crate::io::Progress;
-use crate::websocket::CloseCode;
+use crate::io::{Progress, Step};
+use crate::limits::{Limits, Oversize};
+use crate::websocket::{CloseCode, Decoder, Frame, MessageKind, Opcode, PeerError, Role};
 
 /// The error that ends the input, and that it is the same in every delivery and cut.
 #[track_caller]

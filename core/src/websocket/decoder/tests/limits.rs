@@ -3,9 +3,10 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::super::*;
 use super::support::*;
 use crate::io::Progress;
+use crate::limits::{Limits, Oversize};
+use crate::websocket::{Decoder, Frame, MessageKind, Opcode, PeerError, Role};
 
 /// Decoders of both deliveries that take messages of up to 1,000 bytes.
 fn limited(oversize: Oversize) -> [Decoder; 2] {

@@ -5,8 +5,9 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::support::*;
+use crate::limits::Limits;
+use crate::websocket::{Decoder, MessageKind, Opcode, Role};
 
 #[test]
 fn fr_005_a_long_message_and_a_ping_come_out_in_that_order_however_they_are_read() {

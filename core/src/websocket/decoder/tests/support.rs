@@ -1,12 +1,13 @@
 //! A decoder in a bounded buffer, fed in parts, and frames to feed it with.
 
+use crate::io::{Progress, TxBuf};
+use crate::limits::Limits;
+use crate::websocket::{
+    CloseCode, Decoder, Frame, Header, MessageKind, Opcode, PeerError, Piece, Role, encode_frame,
+};
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
-
-use super::super::*;
-use crate::io::{Progress, TxBuf};
-use crate::websocket::{CloseCode, encode_frame};
 
 /// A [`Frame`] that outlives its input; pieces of a message are put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub(super) enum Seen {
 /// A decoder with its caller's buffer.
 pub(super) struct Reader {
     pub(super) decoder: Decoder,
+    whole: bool,
     buffer: Vec<u8>,
     capacity: usize,
     /// The pieces of the message under way.
@@ -33,6 +35,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(decoder: Decoder, capacity: usize) -> Self {
         Self {
+            whole: decoder.hands_out_whole(),
             decoder,
             buffer: Vec::new(),
             capacity,
@@ -63,7 +66,7 @@ impl Reader {
         let most = 4 * self.buffer.len() + 4;
         let mut at = 0;
         for _ in 0..most {
-            let whole = self.decoder.delivery == Delivery::Whole;
+            let whole = self.whole;
             let step = self.decoder.decode(&mut self.buffer[at..])?;
             let consumed = step.consumed;
             match step.progress {

@@ -6,9 +6,10 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::support::*;
-use crate::io::Progress;
+use crate::io::{Progress, Step};
+use crate::limits::Limits;
+use crate::websocket::{Decoder, MessageKind, Opcode, PeerError, Role};
 
 const GREEK: &str = "\u{3ba}\u{1f79}\u{3c3}\u{3bc}\u{3b5}";
 
