@@ -57,12 +57,16 @@ pub enum UsageError {
     ControlTooLong,
     /// The name is no valid event name.
     EventName,
+    /// A part of the opening handshake has characters that it must not have (RFC 6455 section 4.1).
+    HandshakeField,
     /// A message in fragments is under way: finish it before another one starts (RFC 6455 section 5.4).
     MessageUnfinished,
     /// The connection is not open: not yet, or no longer.
     NotOpen,
     /// The close reason is longer than 123 bytes (RFC 6455 section 5.5).
     ReasonTooLong,
+    /// The client did not offer this subprotocol (RFC 6455 section 4.2.2).
+    SubprotocolNotOffered,
 }
 
 impl fmt::Display for UsageError {
@@ -71,9 +75,11 @@ impl fmt::Display for UsageError {
             Self::CloseCode => "this close code must not be sent",
             Self::ControlTooLong => "a ping or pong has at most 125 bytes",
             Self::EventName => "not a valid event name",
+            Self::HandshakeField => "a part of the handshake has forbidden characters",
             Self::MessageUnfinished => "finish the fragmented message first",
             Self::NotOpen => "the connection is not open",
             Self::ReasonTooLong => "a close reason has at most 123 bytes",
+            Self::SubprotocolNotOffered => "the client did not offer this subprotocol",
         })
     }
 }

@@ -92,6 +92,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod frame;
+pub mod handshake;
 mod header;
 mod mask;
 mod opcode;
