@@ -104,6 +104,12 @@ impl<'b> TxBuf<'b> {
     pub fn commit(&mut self, n: usize) {
         self.len = self.len.saturating_add(n).min(self.buf.len());
     }
+
+    /// Counts the free part but for its last `rest` bytes as written.
+    #[inline]
+    pub(crate) const fn commit_all_but(&mut self, rest: usize) {
+        self.len = self.buf.len().saturating_sub(rest);
+    }
 }
 
 /// The caller's input buffer: bytes from the transport, not yet consumed.

@@ -23,9 +23,8 @@ pub fn encode_frame(
     payload: &[u8],
 ) -> Result<(), TxFull> {
     let header = Header { fin, opcode, mask, len: payload.len() as u64 };
-    let spare = tx.spare_mut();
-    let room = spare.len();
-    let body = header.write(spare).and_then(|rest| rest.split_at_mut_checked(payload.len()));
+    let body =
+        header.write(tx.spare_mut()).and_then(|rest| rest.split_at_mut_checked(payload.len()));
     let Some((body, rest)) = body else {
         return Err(TxFull { at_least: header.encoded_len().saturating_add(payload.len()) });
     };
@@ -33,8 +32,8 @@ pub fn encode_frame(
         Some(key) => Mask::new(key).copy(payload, body),
         None => copy(payload, body),
     }
-    let written = room.saturating_sub(rest.len());
-    tx.commit(written);
+    let rest = rest.len();
+    tx.commit_all_but(rest);
     Ok(())
 }
 
