@@ -26,10 +26,4 @@ pub(crate) enum ConfigError {
     NoSecret { id: String },
     #[error(transparent)]
     App(#[from] AppError),
-    #[error(
-        "refusing to listen on {host} with the development app, whose secret everyone knows: set \
-         TIDINGS_APP_ID, TIDINGS_APP_KEY and TIDINGS_APP_SECRET (or [[apps]] in a file given by \
-         --config), or listen on 127.0.0.1"
-    )]
-    DevelopmentAppExposed { host: String },
 }

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 #[cfg(feature = "cli")]
-pub(crate) use env::{Environment, read as read_environment};
+pub(crate) use env::read as read_environment;
 #[cfg(feature = "cli")]
 pub(crate) use error::ConfigError;
 #[cfg(feature = "cli")]

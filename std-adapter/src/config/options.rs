@@ -106,8 +106,9 @@ options! {
         /// Key of that app: it names the app in /app/KEY [default: app-key]
         #[arg(long = "app-key", id = "app-key", value_name = "KEY", help_heading = "App")]
         key: Text,
-        /// Secret of that app; other users of the machine can see flags, so prefer TIDINGS_APP_SECRET
-        #[arg(long = "app-secret", id = "app-secret", value_name = "SECRET", help_heading = "App")]
+        #[arg(
+            help = "Secret of that app; other users of the machine see flags: prefer TIDINGS_APP_SECRET",
+            long = "app-secret", id = "app-secret", value_name = "SECRET", help_heading = "App")]
         secret: SecretText,
         /// Whether apps take connections and events [default: true]
         #[arg(long, value_name = "BOOL", help_heading = "Every app")]

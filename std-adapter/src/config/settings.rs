@@ -1,6 +1,5 @@
 //! What a run of the program is to do: the sources of options laid over each other.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,19 +43,6 @@ impl Settings {
             apps: apps(flags.1.or(environment.app), defaults, entries)?,
             log,
         })
-    }
-
-    /// Refuses the development app on an address that other machines may reach.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::DevelopmentAppExposed`], which says what to do instead.
-    pub(crate) fn check_exposure(&self, addresses: &[IpAddr]) -> Result<(), ConfigError> {
-        let exposed = addresses.iter().any(|address| !address.to_canonical().is_loopback());
-        if self.apps.is_development() && exposed {
-            return Err(ConfigError::DevelopmentAppExposed { host: self.server.host.to_string() });
-        }
-        Ok(())
     }
 }
 

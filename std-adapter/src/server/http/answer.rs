@@ -3,61 +3,77 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tidings_core::io::TxBuf;
 use tidings_core::json;
 
-/// A response of the API.
-pub(crate) type Answer = Response<Full<Bytes>>;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-
-/// The answer to what succeeds and has nothing to tell.
-pub(super) fn done() -> Answer {
-    with_type(JSON, Bytes::from_static(b"{}"))
+/// An answer of the API, before it is known how it goes out.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// The value of `Content-Type`, unless there is no body.
+    pub(super) content_type: Option<&'static str>,
+    /// One more header that some answers have.
+    pub(super) extra: Option<(HeaderName, &'static str)>,
+    pub(super) body: Bytes,
 }
 
-/// A success that carries JSON text.
-pub(super) fn json(text: Vec<u8>) -> Answer {
-    with_type(JSON, text.into())
-}
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The answer of the health paths.
-pub(super) fn healthy() -> Answer {
-    with_type(TEXT, Bytes::from_static(b"OK"))
-}
+/// The headers that let pages of any origin read an answer, as Soketi sends them.
+pub(super) const CORS: [(HeaderName, &str); 3] = [
+    (HeaderName::from_static("access-control-allow-origin"), "*"),
+    (HeaderName::from_static("access-control-allow-methods"), "GET, POST, PUT, DELETE, OPTIONS"),
+    (
+        HeaderName::from_static("access-control-allow-headers"),
+        "Origin, Content-Type, X-Auth-Token, X-Requested-With, Accept, Authorization, \
+         X-CSRF-TOKEN, XSRF-TOKEN, X-Socket-Id",
+    ),
+];
 
-/// The answer to a browser that asks what it may send.
-pub(super) fn preflight() -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer
-}
+impl Answer {
+    const fn new(content_type: &'static str, body: Bytes) -> Self {
+        Self { status: StatusCode::OK, content_type: Some(content_type), extra: None, body }
+    }
 
-fn with_type(content_type: HeaderValue, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer
-}
+    /// The answer to what succeeds and has nothing to tell.
+    pub(super) const fn done() -> Self {
+        Self::new(JSON, Bytes::from_static(b"{}"))
+    }
 
-/// Lets pages of any origin read the answer, as Soketi does.
-pub(super) fn allow_origins(answer: &mut Answer) {
-    const ORIGIN: HeaderName = HeaderName::from_static("access-control-allow-origin");
-    const METHODS: HeaderName = HeaderName::from_static("access-control-allow-methods");
-    const HEADERS: HeaderName = HeaderName::from_static("access-control-allow-headers");
-    let headers = answer.headers_mut();
-    headers.insert(ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"));
-    headers.insert(
-        HEADERS,
-        HeaderValue::from_static(
-            "Origin, Content-Type, X-Auth-Token, X-Requested-With, Accept, Authorization, \
-             X-CSRF-TOKEN, XSRF-TOKEN, X-Socket-Id",
-        ),
-    );
+    /// A success that carries JSON text.
+    pub(super) fn json(text: Vec<u8>) -> Self {
+        Self::new(JSON, text.into())
+    }
+
+    /// The answer of the health paths.
+    pub(super) const fn healthy() -> Self {
+        Self::new(TEXT, Bytes::from_static(b"OK"))
+    }
+
+    /// The answer to a browser that asks what it may send.
+    pub(super) const fn preflight() -> Self {
+        let body = Bytes::new();
+        Self { status: StatusCode::NO_CONTENT, content_type: None, extra: None, body }
+    }
+
+    /// The answer as hyper takes it; `cross_origin` when the request named an origin.
+    pub(super) fn into_response(self, cross_origin: bool) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        let cors = CORS.into_iter().filter(|_| cross_origin);
+        for (name, value) in self.extra.into_iter().chain(cors) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
 }
 
 /// Why a request is refused: a status, and a text that names the cause and the next step.
@@ -122,31 +138,26 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
-    /// The response: JSON with `error` and `code`, the shape that Soketi's users know.
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer: JSON with `error` and `code`, the shape that Soketi's users know.
     pub(super) fn into_answer(self) -> Answer {
-        let code = self.status.as_str();
         let mut body = Vec::with_capacity(32 + self.text.len());
         body.extend_from_slice(br#"{"error":""#);
         put_escaped(&mut body, &self.text);
         body.extend_from_slice(br#"","code":"#);
-        body.extend_from_slice(code.as_bytes());
+        body.extend_from_slice(self.status.as_str().as_bytes());
         body.push(b'}');
-        let mut answer = json(body);
-        *answer.status_mut() = self.status;
-        let headers = answer.headers_mut();
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            StatusCode::REQUEST_TIMEOUT => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            _ => {}
-        }
-        answer
+        let extra = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
+            // What is left of a body would be taken for the next request.
+            StatusCode::REQUEST_TIMEOUT => Some((CONNECTION, "close")),
+            _ => self.allow.map(|allow| (ALLOW, allow)),
+        };
+        Answer { status: self.status, extra, ..Answer::json(body) }
     }
 }
 
@@ -155,32 +166,33 @@ pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
     let start = out.len();
     let needed = json::escaped_len(text);
     out.resize(start + needed, 0);
-    let mut tx = TxBuf::new(&mut out[start..]);
-    let written = json::escape_into(&mut tx, text);
+    let written = json::escape_into(&mut TxBuf::new(&mut out[start..]), text);
     debug_assert!(written.is_ok(), "escaped_len told the length");
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
-
     use super::*;
 
-    #[tokio::test]
-    async fn a_refusal_is_json_with_error_and_code() {
+    #[test]
+    fn a_refusal_is_json_with_error_and_code() {
         let answer = Refusal::bad("say \"x\"").into_answer();
-        assert_eq!(answer.status(), 400);
-        assert_eq!(answer.headers()["content-type"], "application/json");
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(&body[..], br#"{"error":"say \"x\"","code":400}"#);
+        assert_eq!((answer.status.as_u16(), answer.content_type), (400, Some(JSON)));
+        assert_eq!(answer.body, r#"{"error":"say \"x\"","code":400}"#);
     }
 
     #[test]
     fn a_wrong_method_names_the_right_one() {
-        let answer = Refusal::method("POST").into_answer();
-        assert_eq!(
-            (answer.status().as_u16(), &answer.headers()["allow"]),
-            (405, &"POST".parse().unwrap())
-        );
+        let response = Refusal::method("POST").into_answer().into_response(false);
+        assert_eq!(response.status().as_u16(), 405);
+        assert_eq!(response.headers()["allow"], "POST");
+        assert!(!response.headers().contains_key("access-control-allow-origin"));
+    }
+
+    #[test]
+    fn an_answer_to_another_origin_says_that_it_may_be_read() {
+        let response = Answer::done().into_response(true);
+        assert_eq!(response.headers()["access-control-allow-origin"], "*");
+        assert_eq!(response.headers()["content-type"], JSON);
     }
 }

@@ -1,12 +1,8 @@
-use http_body_util::BodyExt as _;
-
 use super::*;
 
-async fn refusal<T: std::fmt::Debug>(result: Result<T, Refusal>) -> (u16, String) {
+fn refusal<T: std::fmt::Debug>(result: Result<T, Refusal>) -> (u16, String) {
     let answer = result.unwrap_err().into_answer();
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    (answer.status.as_u16(), String::from_utf8(answer.body.to_vec()).unwrap())
 }
 
 fn read(text: &str) -> Result<Publication, Refusal> {
@@ -17,8 +13,8 @@ fn read_batch(text: &str) -> Result<Vec<Publication>, Refusal> {
     batch(&Bytes::copy_from_slice(text.as_bytes()), &AppLimits::default())
 }
 
-async fn is_bad(text: &str, part: &str) {
-    let (status, message) = refusal(read(text)).await;
+fn is_bad(text: &str, part: &str) {
+    let (status, message) = refusal(read(text));
     assert_eq!(status, 400, "{text}");
     assert!(message.contains(part), "{text}: {message}");
 }
@@ -97,63 +93,62 @@ fn no_socket_id_is_none_however_it_is_said() {
     }
 }
 
-#[tokio::test]
-async fn fr_098_bad_socket_ids_and_channels_are_400_with_the_field_named() {
+#[test]
+fn fr_098_bad_socket_ids_and_channels_are_400_with_the_field_named() {
     for socket_id in [r#""123""#, r#""a.b""#, r#""1.2.3""#, r#"" ""#, "5", "{}"] {
         let text = format!(r#"{{"name":"n","channel":"a","data":"","socket_id":{socket_id}}}"#);
-        is_bad(&text, "`socket_id` is ").await;
+        is_bad(&text, "`socket_id` is ");
     }
     for channel in ["a b", "a#b", "", "ü", "#x", "a:b", "a/b"] {
-        is_bad(&with_channels(&format!(r#"["ok","{channel}"]"#)), "`channels[1]` is ").await;
+        is_bad(&with_channels(&format!(r#"["ok","{channel}"]"#)), "`channels[1]` is ");
         let text = format!(r#"{{"name":"n","channel":"{channel}","data":""}}"#);
-        is_bad(&text, "`channel` is ").await;
+        is_bad(&text, "`channel` is ");
     }
-    is_bad(&with_channels("[1]"), "`channels[0]` must be").await;
+    is_bad(&with_channels("[1]"), "`channels[0]` must be");
 }
 
-#[tokio::test]
-async fn fr_099_malformed_bodies_are_400_with_a_text() {
-    is_bad("", "the body is empty").await;
-    is_bad("[]", "no JSON object").await;
-    is_bad("{", "no JSON object").await;
-    is_bad(r#"{"name":"n","channel":"a","data":"x"} y"#, "no JSON object").await;
-    is_bad(r#"{"channel":"a","data":""}"#, "`name` is missing").await;
-    is_bad(r#"{"name":7,"channel":"a","data":""}"#, "`name` is missing").await;
-    is_bad(&with_name(""), "`name` is empty").await;
-    is_bad(r#"{"name":"n","channel":"a"}"#, "`data` is missing").await;
-    is_bad(r#"{"name":"n","data":""}"#, "`channels` is missing").await;
-    is_bad(&with_channels("[]"), "`channels` is empty").await;
-    is_bad(&with_channels(r#""a""#), "`channels` is missing").await;
-    let (status, text) = refusal(one(&Bytes::from_static(b"{\xff}"), &AppLimits::default())).await;
+#[test]
+fn fr_099_malformed_bodies_are_400_with_a_text() {
+    is_bad("", "the body is empty");
+    is_bad("[]", "no JSON object");
+    is_bad("{", "no JSON object");
+    is_bad(r#"{"name":"n","channel":"a","data":"x"} y"#, "no JSON object");
+    is_bad(r#"{"channel":"a","data":""}"#, "`name` is missing");
+    is_bad(r#"{"name":7,"channel":"a","data":""}"#, "`name` is missing");
+    is_bad(&with_name(""), "`name` is empty");
+    is_bad(r#"{"name":"n","channel":"a"}"#, "`data` is missing");
+    is_bad(r#"{"name":"n","data":""}"#, "`channels` is missing");
+    is_bad(&with_channels("[]"), "`channels` is empty");
+    is_bad(&with_channels(r#""a""#), "`channels` is missing");
+    let (status, text) = refusal(one(&Bytes::from_static(b"{\xff}"), &AppLimits::default()));
     assert!(status == 400 && text.contains("no UTF-8 at byte 1"), "{text}");
 }
 
-#[tokio::test]
-async fn fr_113_names_and_counts_have_both_sides_of_their_limits() {
+#[test]
+fn fr_113_names_and_counts_have_both_sides_of_their_limits() {
     let quoted = |count: usize| {
         let names: Vec<String> = (0..count).map(|i| format!("\"c{i}\"")).collect();
         with_channels(&format!("[{}]", names.join(",")))
     };
     assert_eq!(read(&quoted(100)).unwrap().channels.len(), 100);
-    is_bad(&quoted(101), "names 101 channels, the limit is 100 (max_channels_per_event)").await;
+    is_bad(&quoted(101), "names 101 channels, the limit is 100 (max_channels_per_event)");
     for length in [164, 200] {
         assert!(read(&with_channels(&format!("[\"{}\"]", "c".repeat(length)))).is_ok());
     }
-    is_bad(&with_channels(&format!("[\"{}\"]", "c".repeat(201))), "201 bytes, the limit is 200")
-        .await;
+    is_bad(&with_channels(&format!("[\"{}\"]", "c".repeat(201))), "201 bytes, the limit is 200");
     assert!(read(&with_name(&"é".repeat(200))).is_ok());
-    is_bad(&with_name(&"é".repeat(201)), "has 201 characters, the limit is 200").await;
+    is_bad(&with_name(&"é".repeat(201)), "has 201 characters, the limit is 200");
 }
 
-#[tokio::test]
-async fn fr_110_data_over_the_limit_is_413_with_limit_and_size() {
+#[test]
+fn fr_110_data_over_the_limit_is_413_with_limit_and_size() {
     // Sizes are counted in what the text means: six bytes of \u00eb are two.
     let largest = format!("\"{}\"", r"\u00eb".repeat(5_120));
     assert!(read(&with_data(&largest)).is_ok());
     for too_large in
         [format!("\"{}\"", "x".repeat(10_241)), format!("[{}]", "1,".repeat(5_119) + "2")]
     {
-        let (status, text) = refusal(read(&with_data(&too_large))).await;
+        let (status, text) = refusal(read(&with_data(&too_large)));
         assert_eq!(status, 413);
         assert!(
             text.contains("`data` has 10241 bytes, the limit is 10240 (max_event_bytes)"),
@@ -163,7 +158,7 @@ async fn fr_110_data_over_the_limit_is_413_with_limit_and_size() {
     let limits = AppLimits { max_event_bytes: 3, ..AppLimits::default() };
     let body = |data: &str| Bytes::from(with_data(data));
     assert!(one(&body(r#""abc""#), &limits).is_ok());
-    assert_eq!(refusal(one(&body(r#""abcd""#), &limits)).await.0, 413);
+    assert_eq!(refusal(one(&body(r#""abcd""#), &limits)).0, 413);
 }
 
 #[test]
@@ -178,18 +173,18 @@ fn a_batch_is_read_in_order() {
     assert_eq!(read_batch(r#"{"batch":[]}"#).unwrap(), []);
 }
 
-#[tokio::test]
-async fn fr_099_a_batch_is_bounded_and_one_bad_event_refuses_it() {
+#[test]
+fn fr_099_a_batch_is_bounded_and_one_bad_event_refuses_it() {
     let event = r#"{"channel":"a","name":"n","data":""}"#;
     let of = |count: usize| format!(r#"{{"batch":[{}]}}"#, vec![event; count].join(","));
     assert_eq!(read_batch(&of(10)).unwrap().len(), 10);
-    let (status, text) = refusal(read_batch(&of(11))).await;
+    let (status, text) = refusal(read_batch(&of(11)));
     assert!(status == 400 && text.contains("has 11 events, the limit is 10 (max_batch)"), "{text}");
     let bad = format!(r#"{{"batch":[{event},{{"channel":"a b","name":"n","data":""}}]}}"#);
-    let (status, text) = refusal(read_batch(&bad)).await;
+    let (status, text) = refusal(read_batch(&bad));
     assert!(status == 400 && text.contains("`batch[1].channel` is `a b`"), "{text}");
     for text in ["{}", r#"{"batch":{}}"#, r#"{"batch":null}"#] {
-        assert!(refusal(read_batch(text)).await.1.contains("`batch` is missing"));
+        assert!(refusal(read_batch(text)).1.contains("`batch` is missing"));
     }
-    assert!(refusal(read_batch(r#"{"batch":[1]}"#)).await.1.contains("`batch[0]` is no object"));
+    assert!(refusal(read_batch(r#"{"batch":[1]}"#)).1.contains("`batch[0]` is no object"));
 }

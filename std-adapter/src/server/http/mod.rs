@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod connection;
 mod event;
 mod params;
+mod plain;
 mod query;
 mod route;
 mod service;
@@ -19,13 +20,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::ORIGIN;
-use http::request::Parts;
+use http::{Method, Request, Response};
 use http_body::Body;
+use http_body_util::Full;
 
-pub(crate) use answer::Answer;
-use answer::Refusal;
+use answer::{Answer, Refusal};
 use event::Publication;
 use route::{Route, excerpt};
 pub use service::Service;
@@ -34,41 +34,75 @@ use super::hub::{Entry, Hub};
 use crate::app::App;
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
-pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Answer
+pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
     let (parts, body) = request.into_parts();
-    let mut answer = match serve(hub, &parts, body).await {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            let answer = refusal.into_answer();
-            let (method, path) = (&parts.method, parts.uri.path());
-            tracing::debug!(%method, path, status = answer.status().as_u16(), "request refused");
-            answer
+    let query = parts.uri.query().unwrap_or_default();
+    let call = Call { method: &parts.method, path: parts.uri.path(), query };
+    let config = hub.config();
+    let limit = config.max_body_bytes as usize;
+    let answer = match admit(hub, &call) {
+        Ok(Admission::Answered(answer)) => Ok(answer),
+        Ok(Admission::Wants(task)) => {
+            match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
+                Ok(body) => perform(hub, &call, task, &body).await,
+                Err(refusal) => Err(refusal),
+            }
         }
+        Err(refusal) => Err(refusal),
     };
-    // Only browsers send and read these, and with them every request from another origin has one.
-    if parts.headers.contains_key(ORIGIN) {
-        answer::allow_origins(&mut answer);
-    }
-    answer
+    // Only browsers send and read these headers, and their requests to another origin name theirs.
+    finish(&call, answer).into_response(parts.headers.contains_key(ORIGIN))
 }
 
-async fn serve<B>(hub: &Hub, parts: &Parts, body: B) -> Result<Answer, Refusal>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Display,
-{
-    let path = parts.uri.path();
+/// A request without its headers and its body.
+#[derive(Debug, Clone, Copy)]
+struct Call<'r> {
+    method: &'r Method,
+    path: &'r str,
+    query: &'r str,
+}
+
+/// What becomes of a request before its body is read.
+enum Admission<'h, 'r> {
+    /// It is answered; a body does not matter.
+    Answered(Answer),
+    /// It is to be done, once its body is there.
+    Wants(Task<'h, 'r>),
+}
+
+/// What a request asks for, and of which app.
+struct Task<'h, 'r> {
+    route: Route<'r>,
+    app: &'h Arc<App>,
+}
+
+/// The answer, or the refusal as one.
+fn finish(call: &Call<'_>, answer: Result<Answer, Refusal>) -> Answer {
+    answer.unwrap_or_else(|refusal| {
+        let status = refusal.status().as_u16();
+        tracing::debug!(method = %call.method, path = call.path, status, "request refused");
+        refusal.into_answer()
+    })
+}
+
+/// Finds out what a request is for.
+fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Refusal> {
     let prefix = &*hub.config().path_prefix;
-    let route = Route::find(&parts.method, path.strip_prefix(prefix).unwrap_or(path))?;
+    let path = call.path.strip_prefix(prefix).unwrap_or(call.path);
+    let route = Route::find(call.method, path)?;
     let app = match &route {
-        Route::Alive => return Ok(answer::healthy()),
-        Route::Ready => return ready(hub),
-        Route::Preflight => return Ok(answer::preflight()),
-        Route::Terminate { app: None, .. } => verify::app_of_key(hub.apps(), parts)?,
+        Route::Alive => return Ok(Admission::Answered(Answer::healthy())),
+        Route::Preflight => return Ok(Admission::Answered(Answer::preflight())),
+        Route::Ready if hub.is_draining() => {
+            let text = "the server is shutting down: choose another";
+            return Err(Refusal::unavailable(text));
+        }
+        Route::Ready => return Ok(Admission::Answered(Answer::healthy())),
+        Route::Terminate { app: None, .. } => verify::app_of_key(hub.apps(), call.query)?,
         Route::Events { app }
         | Route::BatchEvents { app }
         | Route::Channels { app }
@@ -76,39 +110,38 @@ where
         | Route::Users { app, .. }
         | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app)?,
     };
-    let config = hub.config();
-    let limit = config.max_body_bytes as usize;
-    let body = body::read(&parts.headers, body, limit, config.handshake_timeout).await?;
-    verify::verify(app, prefix, parts, &body)?;
+    Ok(Admission::Wants(Task { route, app }))
+}
+
+/// Checks the signature and does what is asked.
+async fn perform(
+    hub: &Hub,
+    call: &Call<'_>,
+    task: Task<'_, '_>,
+    body: &Bytes,
+) -> Result<Answer, Refusal> {
+    let Task { route, app } = task;
+    verify::verify(app, &hub.config().path_prefix, call, body)?;
     if !app.enabled {
         return Err(Refusal::forbidden(format!(
             "the app `{}` is disabled: set `enabled = true` for it and restart the server",
             app.id
         )));
     }
-    let query = parts.uri.query().unwrap_or_default();
     match route {
-        Route::Events { .. } => publish(hub, app, event::one(&body, &app.limits)?).await,
+        Route::Events { .. } => publish(hub, app, event::one(body, &app.limits)?).await,
         Route::BatchEvents { .. } => {
-            publish_batch(hub, app, event::batch(&body, &app.limits)?).await
+            publish_batch(hub, app, event::batch(body, &app.limits)?).await
         }
-        Route::Channels { .. } => query::channels(hub, app, query).await,
-        Route::Channel { channel, .. } => query::channel(hub, app, &channel, query).await,
-        Route::Users { channel, .. } => query::users(hub, app, &channel, query).await,
+        Route::Channels { .. } => query::channels(hub, app, call.query).await,
+        Route::Channel { channel, .. } => query::channel(hub, app, &channel, call.query).await,
+        Route::Users { channel, .. } => query::users(hub, app, &channel, call.query).await,
         Route::Terminate { user_id, .. } => {
             hub.terminate(app, &user_id).await;
-            Ok(answer::done())
+            Ok(Answer::done())
         }
-        Route::Alive | Route::Preflight | Route::Ready => Ok(answer::healthy()),
+        Route::Alive | Route::Preflight | Route::Ready => Ok(Answer::healthy()),
     }
-}
-
-/// Whether new clients are welcome; a load balancer asks.
-fn ready(hub: &Hub) -> Result<Answer, Refusal> {
-    if hub.is_draining() {
-        return Err(Refusal::unavailable("the server is shutting down: choose another"));
-    }
-    Ok(answer::healthy())
 }
 
 fn app_of_id<'h>(hub: &'h Hub, id: &str) -> Result<&'h Arc<App>, Refusal> {
@@ -145,9 +178,9 @@ fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal
 async fn publish(hub: &Hub, app: &Arc<App>, event: Publication) -> Result<Answer, Refusal> {
     deliver(hub, app, &event)?;
     if !event.info.any() {
-        return Ok(answer::done());
+        return Ok(Answer::done());
     }
-    Ok(answer::json(query::published(hub, app, &event).await))
+    Ok(Answer::json(query::published(hub, app, &event).await))
 }
 
 async fn publish_batch(
@@ -159,10 +192,7 @@ async fn publish_batch(
         deliver(hub, app, event)?;
     }
     if !batch.iter().any(|event| event.info.any()) {
-        return Ok(answer::done());
+        return Ok(Answer::done());
     }
-    Ok(answer::json(query::published_batch(hub, app, &batch).await))
+    Ok(Answer::json(query::published_batch(hub, app, &batch).await))
 }
-
-#[cfg(test)]
-mod tests;

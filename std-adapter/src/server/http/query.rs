@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_core::channel::{ChannelKind, ChannelName};
 
-use super::answer::{self, Answer, Refusal, put_escaped};
+use super::answer::{Answer, Refusal, put_escaped};
 use super::event::{Publication, channel_name};
 use super::params::{self, Info};
 use super::route::excerpt;
@@ -32,7 +32,7 @@ pub(super) async fn channels(hub: &Hub, app: &Arc<App>, query: &str) -> Result<A
     }
     object.end();
     out.push(b'}');
-    Ok(answer::json(out))
+    Ok(Answer::json(out))
 }
 
 /// `GET channels/NAME`: whether it is occupied, and by how many.
@@ -58,7 +58,7 @@ pub(super) async fn channel(
     object.member("occupied").extend_from_slice(if occupied { b"true" } else { b"false" });
     put_counts(&mut object, info, occupancy);
     object.end();
-    Ok(answer::json(out))
+    Ok(Answer::json(out))
 }
 
 /// `GET channels/NAME/users`: who is in a presence channel.
@@ -89,7 +89,7 @@ pub(super) async fn users(
         out.extend_from_slice(br#""}"#);
     }
     out.extend_from_slice(b"]}");
-    Ok(answer::json(out))
+    Ok(Answer::json(out))
 }
 
 /// The answer to a publish that asks for attributes: one key for each channel.

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn status(method: Method, path: &str) -> u16 {
-        Route::find(&method, path).unwrap_err().into_answer().status().as_u16()
+        Route::find(&method, path).unwrap_err().status().as_u16()
     }
 
     #[test]
