@@ -6,6 +6,8 @@ use crate::error::CapacityError;
 use crate::io::Progress;
 use crate::websocket::{ClientRole, Decoder, Frame, ServerRole};
 
+mod any;
+
 /// Masking keys that a test can foretell.
 struct Counter(u8);
 
@@ -137,6 +139,9 @@ fn the_peers_close_is_answered_with_its_code() {
     assert_eq!(result.unwrap(), Step::event(15, closed));
     assert_eq!(written, b"\x88\x02\x0F\xA1");
     assert_eq!(server.state(), State::RemoteClosing);
+    let mut memory = [0; 64];
+    let late = server.send_text("late", &mut TxBuf::new(&mut memory));
+    assert_eq!(late, Err(SendError::Usage(UsageError::NotOpen)));
     assert_eq!(server.handle_eof(), Ok(()));
     assert_eq!(server.state(), State::Closed);
 }
