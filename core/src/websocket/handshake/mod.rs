@@ -31,6 +31,7 @@
 //! assert!(matches!(answer, Parse::Done { .. }));
 //! ```
 
+#[cfg(any(feature = "client", feature = "server"))]
 mod accept;
 #[cfg(feature = "client")]
 mod client;

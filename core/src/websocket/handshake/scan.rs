@@ -21,11 +21,13 @@ pub(super) fn text_len(bytes: &[u8]) -> usize {
 }
 
 /// Whether every byte may stand in a field's value.
+#[cfg(feature = "client")]
 pub(super) fn is_text_only(bytes: &[u8]) -> bool {
     text_len(bytes) == bytes.len()
 }
 
 /// Whether `bytes` is one token and not empty.
+#[cfg(feature = "client")]
 pub(super) fn is_token_only(bytes: &[u8]) -> bool {
     !bytes.is_empty() && token_len(bytes) == bytes.len()
 }
