@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
+use tidings_core::auth::SigningKey;
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///
@@ -40,7 +41,10 @@ pub struct App {
     pub user_authentication: bool,
     /// Bounds on names, events and presence.
     pub limits: AppLimits,
+    /// The app's place in [`Apps`].
+    index: u32,
     secret: Secret,
+    signing: SigningKey,
     connections: AtomicU32,
 }
 
@@ -52,6 +56,7 @@ impl App {
         key: impl Into<Box<str>>,
         secret: impl Into<Box<str>>,
     ) -> Self {
+        let secret = Secret(secret.into());
         Self {
             id: id.into(),
             key: key.into(),
@@ -61,7 +66,9 @@ impl App {
             max_client_events_per_second: Some(10),
             user_authentication: false,
             limits: AppLimits::default(),
-            secret: Secret(secret.into()),
+            index: 0,
+            signing: SigningKey::new(secret.0.as_bytes()),
+            secret,
             connections: AtomicU32::new(0),
         }
     }
@@ -101,9 +108,14 @@ impl App {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// The secret that signs.
+    #[cfg(test)]
     pub(crate) fn secret(&self) -> &[u8] {
         self.secret.0.as_bytes()
+    }
+
+    /// Signs and verifies with the app's secret.
+    pub(crate) const fn signing(&self) -> &SigningKey {
+        &self.signing
     }
 }
 
@@ -183,8 +195,8 @@ impl Default for AppLimits {
 #[derive(Debug)]
 pub struct Apps {
     apps: Box<[Arc<App>]>,
-    by_key: FxHashMap<Box<str>, Arc<App>>,
-    by_id: FxHashMap<Box<str>, Arc<App>>,
+    by_key: HashMap<Box<str>, Arc<App>>,
+    by_id: HashMap<Box<str>, Arc<App>>,
     development: bool,
 }
 
@@ -195,9 +207,12 @@ impl Apps {
     ///
     /// When an id, key or secret is empty, an id or key holds a character that a URL path would
     /// have to escape, or two apps have the same id or key.
-    pub fn new(apps: Vec<App>) -> Result<Self, AppError> {
-        let mut by_key = FxHashMap::default();
-        let mut by_id = FxHashMap::default();
+    pub fn new(mut apps: Vec<App>) -> Result<Self, AppError> {
+        for (index, app) in (0..).zip(&mut apps) {
+            app.index = index;
+        }
+        let mut by_key = HashMap::default();
+        let mut by_id = HashMap::default();
         let apps: Box<[Arc<App>]> = apps.into_iter().map(Arc::new).collect();
         for app in &apps {
             check(app)?;
@@ -239,6 +254,17 @@ impl Apps {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
         self.by_id.get(id)
+    }
+
+    /// The app at this place.
+    pub(crate) fn get(&self, index: u32) -> Option<&Arc<App>> {
+        self.apps.get(index as usize)
+    }
+
+    /// The place of an app of this list.
+    pub(crate) fn index_of(&self, app: &Arc<App>) -> u32 {
+        debug_assert!(self.get(app.index).is_some_and(|own| Arc::ptr_eq(own, app)));
+        app.index
     }
 
     /// All apps, in the order of the configuration.

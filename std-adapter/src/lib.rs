@@ -1,9 +1,27 @@
-//! The tokio adapter of tidings.
+//! Tidings: a realtime channel service, and its protocol for tokio programs.
+//!
+//! With the feature `server`, [`Server`] takes the sockets of an application's clients and fans out what
+//! the application publishes, speaking the protocol of Pusher Channels: start one from a program, mount it in
+//! an HTTP server that is there already, or run the program `tidings serve`. The protocol itself, without
+//! I/O, is [`core`].
 
-#[allow(dead_code, reason = "the server takes the secret")]
+#[cfg(feature = "server")]
 mod app;
-#[allow(dead_code, unused_imports, reason = "the program reads it")]
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "server")]
 mod config;
+#[cfg(feature = "server")]
+mod server;
 
+#[cfg(feature = "server")]
 pub use app::{App, AppError, AppLimits, Apps};
+#[cfg(feature = "server")]
 pub use config::ServerConfig;
+#[cfg(feature = "server")]
+pub use server::{
+    ChannelInfo, Event, EventError, Events, Lagged, Server, ServerBuilder, ServerEvent,
+    ServerHandle, Service, StartError,
+};
+pub use tidings_core as core;

@@ -2,7 +2,7 @@
 //! slices of the body.
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
+use hashbrown::HashSet;
 use tidings_core::channel::ChannelName;
 use tidings_core::io::TxBuf;
 use tidings_core::json::{self, EscapedJson, JsonError, Kind, Limits, ObjectReader, Raw};
@@ -251,7 +251,7 @@ fn channels(
         channels.push(channel(body, name, limits, field)?);
     }
     if count > 1 {
-        let mut seen = FxHashSet::default();
+        let mut seen = HashSet::<Bytes>::default();
         channels.retain(|name| seen.insert(name.clone()));
     }
     Ok(channels)

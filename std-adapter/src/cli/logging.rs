@@ -1,0 +1,52 @@
+//! Log lines on standard error.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// A level (`debug`), or levels by module (`info,tidings=debug`).
+///
+/// # Errors
+///
+/// One line that names the option and what it takes.
+pub(super) fn parse(text: &str) -> Result<Targets, String> {
+    let wrong = || {
+        format!(
+            "option `log` is `{text}`: use error, warn, info, debug, trace or off, alone or by \
+             module as in info,tidings=debug"
+        )
+    };
+    // A word that is no level would be taken for a module, and silence all others.
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let named = |part: &str| part.contains('=') || is_level(part);
+    if !text.split(',').all(named) {
+        return Err(wrong());
+    }
+    text.parse().map_err(|_| wrong())
+}
+
+/// Begins to log; standard output stays free for what a person asked for.
+pub(super) fn start(levels: Targets) -> Result<(), TryInitError> {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    tracing_subscriber::registry().with(levels).with(lines).try_init()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_words_alone_or_by_module() {
+        for good in ["info", "DEBUG", "off", "info,tidings=debug", "tidings=trace"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["verbose", "", "info,verbose", "tidings=loud"] {
+            assert!(parse(bad).unwrap_err().contains("option `log`"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The `tidings` program.
+
+mod banner;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The program's arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidings",
+    version,
+    about = "Realtime channel service: a drop-in for Pusher Channels and Soketi",
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Args>),
+}
+
+/// Runs the program on the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(*args),
+    }
+}
+
+/// The exit code when the arguments, the environment or the file are wrong; clap's too.
+const EXIT_USAGE: u8 = 2;
+
+/// Says in one line why the program ends.
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("tidings: {error}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn fr_135_a_misspelt_flag_is_told_the_nearest() {
+        let error = Cli::try_parse_from(["tidings", "serve", "--prot", "1"]).unwrap_err();
+        assert!(error.to_string().contains("--port"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! `tidings serve`.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{EXIT_USAGE, banner, fail, logging};
+use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
+use crate::server::{Server, ServerHandle, StartError};
+
+/// The command's long help. Each option says the rest.
+const ABOUT: &str = r#"Start the server
+
+Without any option it listens on 127.0.0.1:6001 and serves the development app (id app-id, key
+app-key, secret app-secret), which only this machine can reach.
+
+Each option can also be set in the environment (--max-body-bytes is TIDINGS_MAX_BODY_BYTES) and in
+a TOML file (max_body_bytes). Flags beat the environment, which beats the file. Several apps, and
+options of one app alone, are for the file:
+
+  [[apps]]
+  id = "1"
+  key = "shop-key"
+  secret = "a long random text"
+  client_events = true"#;
+
+/// The arguments of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(about = "Start the server", long_about = ABOUT)]
+pub(super) struct Args {
+    /// TOML file with options and apps
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
+    app: AppOptions,
+}
+
+/// Serves until a signal ends it.
+pub(super) fn run(args: Args) -> ExitCode {
+    let (settings, warnings) = match load(args) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    match logging::parse(&settings.log) {
+        Ok(levels) => {
+            if let Err(error) = logging::start(levels) {
+                return fail(1, &error);
+            }
+        }
+        Err(error) => return fail(EXIT_USAGE, &error),
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    // One thread waits for signals; the server has threads of its own.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve(settings)),
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn load(args: Args) -> Result<(Settings, Vec<String>), ConfigError> {
+    let variables = std::env::vars_os();
+    let unicode =
+        variables.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+    let mut environment = read_environment(unicode)?;
+    let warnings = std::mem::take(&mut environment.warnings);
+    Ok((Settings::load(args.config, (args.server, args.app), environment)?, warnings))
+}
+
+async fn serve(settings: Settings) -> ExitCode {
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => return fail(1, &error),
+        };
+    let prefix = settings.server.path_prefix.clone();
+    let server = Server::builder()
+        .config(settings.server)
+        .checked_apps(settings.apps)
+        .listen_as_configured()
+        .start();
+    let server = match server {
+        Ok(server) => server,
+        Err(StartError::DevelopmentAppExposed { address }) => {
+            return fail(EXIT_USAGE, &exposed(address));
+        }
+        Err(error) => return fail(1, &error),
+    };
+    // Whoever started it may have closed its end of the pipe, which is no reason not to serve.
+    let banner = banner::text(server.apps(), server.addresses(), &prefix);
+    let _ = io::stdout().write_all(banner.as_bytes());
+
+    either(&mut terminate, &mut interrupt).await;
+    shut_down(&server, terminate, interrupt).await
+}
+
+/// Why the development app is not served to other machines, and what to do.
+fn exposed(address: SocketAddr) -> String {
+    format!(
+        "refusing to serve the development app on {address}, since everyone knows its secret: set \
+         TIDINGS_APP_ID, TIDINGS_APP_KEY and TIDINGS_APP_SECRET (or [[apps]] in a file given by \
+         --config), or listen on 127.0.0.1"
+    )
+}
+
+/// Waits for either signal.
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Ends within the grace time; at once when asked again.
+async fn shut_down(
+    server: &ServerHandle,
+    mut terminate: Signal,
+    mut interrupt: Signal,
+) -> ExitCode {
+    tracing::info!("shutting down; a second signal ends at once");
+    tokio::select! {
+        () = server.shutdown() => ExitCode::SUCCESS,
+        () = either(&mut terminate, &mut interrupt) => {
+            tracing::warn!("ended at once");
+            std::process::exit(1);
+        }
+    }
+}

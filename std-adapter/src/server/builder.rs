@@ -1,0 +1,182 @@
+//! Making a server.
+
+use super::handle::{ServerHandle, Thread};
+use super::hub::Hub;
+use super::listener;
+use super::shard::Shard;
+use crate::app::{App, AppError, Apps};
+use crate::config::ServerConfig;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use thiserror::Error;
+use tokio::task::LocalSet;
+
+/// A realtime channel service. See [`Server::builder`].
+#[derive(Debug)]
+pub struct Server(());
+
+impl Server {
+    /// A builder with the default [`ServerConfig`], no app and no listener.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+}
+
+/// Collects what a server needs; [`start`](Self::start) makes it run.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ServerBuilder {
+    config: ServerConfig,
+    apps: Vec<App>,
+    checked: Option<Apps>,
+    listen: Vec<String>,
+}
+
+/// Why a server could not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The apps contradict one another or lack something.
+    #[error(transparent)]
+    Apps(#[from] AppError),
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address as it was given.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The development app is for loopback addresses.
+    #[error(
+        "the development app (key `app-key`, secret `app-secret`) must not be served on {address}: configure an app of your own, or listen on 127.0.0.1"
+    )]
+    DevelopmentAppExposed {
+        /// The address that is reachable from elsewhere.
+        address: SocketAddr,
+    },
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop what listens there, or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a privilege, choose a higher one"
+        }
+        _ => "",
+    }
+}
+
+impl ServerBuilder {
+    /// Takes the place of the default configuration. Its host and port are used when
+    /// [`listen`](Self::listen) names no address and [`listen_as_configured`](Self::listen_as_configured)
+    /// asks for them.
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds an app.
+    pub fn app(mut self, app: App) -> Self {
+        self.apps.push(app);
+        self
+    }
+
+    /// Adds several apps.
+    pub fn apps(mut self, apps: impl IntoIterator<Item = App>) -> Self {
+        self.apps.extend(apps);
+        self
+    }
+
+    /// Serves the development app in place of others: key `app-key`, id `app-id`, secret `app-secret`,
+    /// which everybody knows. Such a server starts on loopback addresses only.
+    pub fn development_app(self) -> Self {
+        self.checked_apps(Apps::development())
+    }
+
+    /// Takes apps that have been checked already, in place of those [added](Self::app) one by one.
+    pub fn checked_apps(mut self, apps: Apps) -> Self {
+        self.checked = Some(apps);
+        self
+    }
+
+    /// Adds an address to listen on, such as `127.0.0.1:6001` or `localhost:0`.
+    ///
+    /// Without one the server has no listener of its own: mount its
+    /// [`service`](ServerHandle::service) instead.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen.push(address.into());
+        self
+    }
+
+    /// Adds the configuration's host and port as an address.
+    pub fn listen_as_configured(self) -> Self {
+        let address = match &*self.config.host {
+            host if host.contains(':') => format!("[{host}]:{}", self.config.port),
+            host => format!("{host}:{}", self.config.port),
+        };
+        self.listen(address)
+    }
+
+    /// Starts the server's threads. They run until [`shutdown`](ServerHandle::shutdown) or until the
+    /// last handle is gone.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way; nothing is left running.
+    pub fn start(self) -> Result<ServerHandle, StartError> {
+        let apps = match self.checked {
+            Some(apps) => apps,
+            None => Apps::new(self.apps)?,
+        };
+        let mut bound = Vec::new();
+        for address in &self.listen {
+            for resolved in resolve(address)? {
+                if apps.is_development() && !resolved.ip().is_loopback() {
+                    return Err(StartError::DevelopmentAppExposed { address: resolved });
+                }
+                let listener = listener::bind(resolved);
+                let address = address.clone();
+                bound.push(listener.map_err(|source| StartError::Listen { address, source })?);
+            }
+        }
+        let addresses = bound.iter().filter_map(|b| b.address().ok()).collect();
+        let (hub, mail) = Hub::new(apps, self.config.clone(), self.config.threads);
+        let mut bound = Some(bound);
+        let mut threads = Vec::new();
+        for (id, mail) in (0u16..).zip(mail) {
+            // One thread accepts for all, so that sockets are shared out evenly.
+            let listeners = bound.take().unwrap_or_default();
+            let hub = hub.clone();
+            let thread = Thread::spawn(format!("tidings-{id}"), move |runtime| {
+                let begin = |shard: &std::rc::Rc<Shard>| {
+                    for listener in listeners {
+                        tokio::task::spawn_local(listener::accept(
+                            std::rc::Rc::clone(shard),
+                            listener,
+                        ));
+                    }
+                };
+                LocalSet::new().block_on(runtime, Shard::run(id, hub, mail, begin));
+            });
+            threads.push(thread.map_err(StartError::Thread)?);
+        }
+        Ok(ServerHandle::new(hub, addresses, threads))
+    }
+}
+
+fn resolve(address: &str) -> Result<Vec<SocketAddr>, StartError> {
+    let failed = |source| StartError::Listen { address: address.into(), source };
+    let mut resolved: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
+    // Port 0 would give each address of a name a port of its own.
+    if resolved.iter().any(|a| a.port() == 0) {
+        resolved.truncate(1);
+    }
+    if resolved.is_empty() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        return Err(StartError::Listen { address: address.into(), source });
+    }
+    Ok(resolved)
+}

@@ -1,0 +1,59 @@
+//! The Pusher dialect: hub entries to frames. Each frame is encoded once, however many sockets get it.
+
+use super::hub::mail::Member;
+use super::hub::{Entry, Members};
+use bytes::Bytes;
+use tidings_core::error::TxFull;
+use tidings_core::io::TxBuf;
+use tidings_core::json::EscapedJson;
+use tidings_core::pusher;
+
+/// Runs `encode` on a buffer that grows until the frame fits.
+pub(super) fn frame(
+    first_try: usize,
+    encode: impl Fn(&mut TxBuf<'_>) -> Result<(), TxFull>,
+) -> Bytes {
+    let mut size = first_try;
+    loop {
+        let mut memory = vec![0; size];
+        let mut tx = TxBuf::new(&mut memory);
+        match encode(&mut tx) {
+            Ok(()) => {
+                let len = tx.len();
+                memory.truncate(len);
+                return Bytes::from(memory);
+            }
+            Err(full) => size = size.saturating_mul(2).max(size.saturating_add(full.at_least)),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// An application's or a client's event.
+pub(super) fn event(entry: &Entry) -> Bytes {
+    let (channel, name) = (text(&entry.channel), text(&entry.event));
+    let data = EscapedJson::from_validated(text(&entry.data));
+    let user_id = entry.user_id.as_deref();
+    let size = channel.len() + name.len() + entry.data.len() + user_id.map_or(0, str::len) + 80;
+    frame(size, |tx| pusher::encode_channel_event(tx, channel, name, data, user_id))
+}
+
+/// The acknowledgement of a presence subscription, with all members.
+pub(super) fn presence_succeeded(channel: &[u8], members: &Members) -> Bytes {
+    let size = 256 + members.len() * 64;
+    frame(size, |tx| pusher::encode_presence_succeeded(tx, text(channel), members.iter()))
+}
+
+pub(super) fn member_added(channel: &[u8], member: &Member) -> Bytes {
+    let info = member.info.as_deref();
+    let size = 128 + channel.len() + member.id.len() + info.map_or(0, str::len) * 2;
+    frame(size, |tx| pusher::encode_member_added(tx, text(channel), &member.id, info))
+}
+
+pub(super) fn member_removed(channel: &[u8], user_id: &str) -> Bytes {
+    let size = 128 + channel.len() + user_id.len();
+    frame(size, |tx| pusher::encode_member_removed(tx, text(channel), user_id))
+}

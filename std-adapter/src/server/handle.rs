@@ -1,0 +1,300 @@
+//! The embedding program's view of a running server.
+
+use super::events::ServerEvent;
+use super::http::Service;
+use super::hub::mail::Mail;
+use super::hub::{Entry, Hub};
+use crate::app::{App, Apps};
+use bytes::Bytes;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use thiserror::Error;
+use tidings_core::channel::{ChannelName, NameError};
+use tidings_core::io::TxBuf;
+use tidings_core::json;
+use tidings_core::pusher::SocketId;
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast;
+
+/// A running server. Clones are handles to the same one; the server ends with the last of them.
+#[derive(Clone)]
+pub struct ServerHandle(Arc<Running>);
+
+struct Running {
+    hub: Hub,
+    addresses: Vec<SocketAddr>,
+    threads: Mutex<Vec<Thread>>,
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle").field("addresses", &self.0.addresses).finish_non_exhaustive()
+    }
+}
+
+/// A thread with a single-threaded runtime.
+pub(super) struct Thread(JoinHandle<()>);
+
+impl Thread {
+    pub(super) fn spawn(
+        name: String,
+        work: impl FnOnce(&Runtime) + Send + 'static,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || work(&runtime))?;
+        Ok(Self(thread))
+    }
+}
+
+/// An event to publish from inside the process.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    channel: &'a str,
+    name: &'a str,
+    data: &'a str,
+    except: Option<SocketId>,
+}
+
+impl<'a> Event<'a> {
+    /// An event `name` for the subscribers of `channel`; `data` reaches them as it is, usually JSON text.
+    #[must_use]
+    pub const fn new(channel: &'a str, name: &'a str, data: &'a str) -> Self {
+        Self { channel, name, data, except: None }
+    }
+
+    /// Leaves out one socket, usually that of the client whose action caused the event.
+    #[must_use]
+    pub const fn except(mut self, socket_id: SocketId) -> Self {
+        self.except = Some(socket_id);
+        self
+    }
+}
+
+/// Why an event was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// No app has this id.
+    #[error("no app has this id")]
+    UnknownApp,
+    /// The app is disabled.
+    #[error("the app is disabled")]
+    AppDisabled,
+    /// The channel's name is not valid.
+    #[error("channel name: {0}")]
+    Channel(NameError),
+    /// The event's name is longer than the app's limit.
+    #[error("the event name has {len} characters, the limit is {max}")]
+    NameTooLong {
+        /// Characters of the name.
+        len: usize,
+        /// The app's limit.
+        max: usize,
+    },
+    /// The data is larger than the app's limit.
+    #[error("the data has {len} bytes, the limit is {max}")]
+    DataTooLarge {
+        /// Bytes of the data.
+        len: usize,
+        /// The app's limit.
+        max: usize,
+    },
+    /// More events wait than the server takes in; try again later.
+    #[error("too many events wait to be delivered")]
+    Congested,
+}
+
+/// How many are in a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// The channel's name.
+    pub name: Box<str>,
+    /// Subscribed connections.
+    pub subscriptions: u32,
+    /// Distinct users of a presence channel; 0 on others.
+    pub users: u32,
+}
+
+impl ServerHandle {
+    pub(super) fn new(hub: Hub, addresses: Vec<SocketAddr>, threads: Vec<Thread>) -> Self {
+        Self(Arc::new(Running { hub, addresses, threads: Mutex::new(threads) }))
+    }
+
+    /// The addresses that the server listens on, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0.addresses
+    }
+
+    /// The apps that the server serves.
+    #[must_use]
+    pub fn apps(&self) -> &Apps {
+        self.0.hub.apps()
+    }
+
+    /// Publishes an event to the app with the id `app`. It does not wait for the delivery; events for
+    /// one channel arrive in the order of the calls.
+    ///
+    /// # Errors
+    /// [`EventError`]; nothing was published then.
+    pub fn publish(&self, app: &str, event: Event<'_>) -> Result<(), EventError> {
+        let app = self.app(app)?;
+        let limits = &app.limits;
+        let max = u16::try_from(limits.max_channel_name).unwrap_or(u16::MAX);
+        ChannelName::parse(event.channel, max).map_err(EventError::Channel)?;
+        let (len, max) = (event.name.chars().count(), limits.max_event_name as usize);
+        if len > max {
+            return Err(EventError::NameTooLong { len, max });
+        }
+        let (len, max) = (event.data.len(), limits.max_event_bytes as usize);
+        if len > max {
+            return Err(EventError::DataTooLarge { len, max });
+        }
+        let entry = Entry {
+            channel: Bytes::copy_from_slice(event.channel.as_bytes()),
+            event: Bytes::copy_from_slice(event.name.as_bytes()),
+            data: escape(event.data),
+            except: event.except,
+            user_id: None,
+        };
+        self.0.hub.publish(app, entry).map_err(|_| EventError::Congested)
+    }
+
+    fn app(&self, id: &str) -> Result<&Arc<App>, EventError> {
+        let app = self.0.hub.apps().by_id(id).ok_or(EventError::UnknownApp)?;
+        if app.enabled { Ok(app) } else { Err(EventError::AppDisabled) }
+    }
+
+    /// The occupied channels of an app whose names begin with `prefix`, sorted by name.
+    ///
+    /// # Errors
+    /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
+    pub async fn channels(&self, app: &str, prefix: &str) -> Result<Vec<ChannelInfo>, EventError> {
+        let channels = self.0.hub.channels(self.app(app)?, prefix).await;
+        let info = |(name, occupancy): (Box<str>, super::hub::Occupancy)| ChannelInfo {
+            name,
+            subscriptions: occupancy.subscriptions,
+            users: occupancy.users,
+        };
+        Ok(channels.into_iter().map(info).collect())
+    }
+
+    /// The ids of the users in a presence channel, sorted.
+    ///
+    /// # Errors
+    /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
+    pub async fn users(&self, app: &str, channel: &str) -> Result<Vec<Box<str>>, EventError> {
+        Ok(self.0.hub.users(self.app(app)?, channel).await)
+    }
+
+    /// How many connections an app has; 0 for an unknown one.
+    #[must_use]
+    pub fn connections(&self, app: &str) -> u32 {
+        self.0.hub.apps().by_id(app).map_or(0, |app| app.connections())
+    }
+
+    /// Closes every connection that is signed in as the user, with 4009.
+    ///
+    /// # Errors
+    /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
+    pub async fn terminate(&self, app: &str, user_id: &str) -> Result<(), EventError> {
+        self.0.hub.terminate(self.app(app)?, user_id).await;
+        Ok(())
+    }
+
+    /// What happens in the server from now on. Who reads slowly loses the oldest events and is told how
+    /// many.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events(self.0.hub.subscribe_to_events())
+    }
+
+    /// The server as a tower service, for an HTTP server of your own such as axum's.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service::new(self.0.hub.clone(), self.clone())
+    }
+
+    /// Ends the server within its grace time: no new sockets, closes with 4200 spread over the first
+    /// half of it, then the rest is cut. A second call waits for the first.
+    pub async fn shutdown(&self) {
+        let hub = &self.0.hub;
+        let grace = hub.config().shutdown_grace;
+        if hub.start_draining() {
+            let spread_ms = u64::try_from(grace.as_millis() / 2).unwrap_or(u64::MAX);
+            for shard in 0..hub.shards() {
+                hub.send(shard, Mail::Drain { spread_ms });
+            }
+        }
+        let connected = || hub.apps().iter().any(|app| app.connections() > 0);
+        let _ = tokio::time::timeout(grace, async {
+            while connected() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        self.0.stop();
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        for shard in 0..self.hub.shards() {
+            self.hub.send(shard, Mail::Stop);
+        }
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.0.join().is_err() {
+                tracing::error!("a shard's thread has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Events of a server, in order.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<ServerEvent>);
+
+/// Events were lost because they were not read in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0} events were not read in time and are lost")]
+pub struct Lagged(pub u64);
+
+impl Events {
+    /// The next event; `None` when the server has ended.
+    ///
+    /// Cancel-safe: no event is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// [`Lagged`] when events had to be dropped; the call after it goes on with those that are left.
+    pub async fn next(&mut self) -> Option<Result<ServerEvent, Lagged>> {
+        match self.0.recv().await {
+            Ok(event) => Some(Ok(event)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Err(Lagged(count))),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Text as the inside of a JSON string literal.
+fn escape(text: &str) -> Bytes {
+    // Six bytes at most for one: \u0000.
+    let mut memory = vec![0; text.len().saturating_mul(6)];
+    let mut tx = TxBuf::new(&mut memory);
+    let written = json::escape_into(&mut tx, text);
+    debug_assert!(written.is_ok(), "an escape takes at most six bytes");
+    let len = tx.len();
+    memory.truncate(len);
+    memory.shrink_to_fit();
+    Bytes::from(memory)
+}

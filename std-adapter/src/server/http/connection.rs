@@ -1,0 +1,128 @@
+//! HTTP on a stream of a shard, by hyper.
+
+use super::{handle, plain, upgrade};
+use crate::server::shard::Shard;
+use crate::server::socket::Stream;
+use bytes::{Buf as _, Bytes};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream with the bytes that have been read from it already.
+#[derive(Debug)]
+pub(crate) struct Rewound {
+    pub(crate) read: Bytes,
+    pub(crate) stream: Stream,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.read.is_empty() {
+            let n = self.read.len().min(buf.remaining());
+            buf.put_slice(&self.read[..n]);
+            self.read.advance(n);
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Pair(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+macro_rules! forward {
+    ($self:ident, $stream:ident => $do:expr) => {
+        match &mut $self.stream {
+            Stream::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $do
+            }
+            Stream::Pair(stream) => {
+                let $stream = Pin::new(stream);
+                $do
+            }
+        }
+    };
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        forward!(self, stream => stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        forward!(self, stream => stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(forward!(self, stream => stream.poll_shutdown(cx)))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Serves requests on a stream until it ends or the server drains; `read` came first.
+pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
+    match plain::serve(&shard, &stream, read).await {
+        plain::Ended::Closed => {}
+        plain::Ended::Foreign(read) => Box::pin(by_hyper(shard, stream, read)).await,
+    }
+}
+
+async fn by_hyper(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
+    let hub = shard.hub.clone();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let hub = hub.clone();
+        async move {
+            Ok::<_, Infallible>(match upgrade::requested(&hub, &mut request) {
+                Some(response) => response,
+                None => handle(&hub, request).await,
+            })
+        }
+    });
+    let config = shard.hub.config();
+    let io = TokioIo::new(Rewound { read: read.into(), stream });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.keep_alive_timeout)
+        .max_headers(usize::try_from(config.max_headers).unwrap_or(usize::MAX))
+        .max_buf_size(usize::try_from(config.max_head_bytes).unwrap_or(usize::MAX).max(8192))
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = shard.draining() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "HTTP connection ended");
+    }
+}

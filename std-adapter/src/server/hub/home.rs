@@ -1,0 +1,151 @@
+//! The channels that are at home on a shard: who is in them, counted over all shards.
+
+use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome};
+use super::presence::{Entered, Members};
+use super::table::{Key, Table};
+use super::{Entry, Notice, Occupancy};
+use crate::server::dialect;
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tidings_core::pusher::SocketId;
+
+/// Mail that one piece of work gives rise to, in order, each with the shard that it is for.
+pub(crate) type Outgoing = Vec<(u16, Mail)>;
+
+#[derive(Default)]
+struct HomeChannel {
+    /// Subscriptions by shard; only shards that have some.
+    shards: SmallVec<[(u16, u32); 2]>,
+    members: Option<Box<Members>>,
+}
+
+impl HomeChannel {
+    fn count(&mut self, shard: u16) {
+        match self.shards.iter_mut().find(|(id, _)| *id == shard) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.shards.push((shard, 1)),
+        }
+    }
+
+    fn uncount(&mut self, shard: u16) {
+        if let Some(at) = self.shards.iter().position(|(id, _)| *id == shard) {
+            self.shards[at].1 = self.shards[at].1.saturating_sub(1);
+            if self.shards[at].1 == 0 {
+                self.shards.swap_remove(at);
+            }
+        }
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            subscriptions: self.shards.iter().map(|(_, count)| count).sum(),
+            users: self.members.as_ref().map_or(0, |m| u32::try_from(m.len()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Sends one frame to every shard with subscribers.
+    fn spread(
+        &self,
+        channel: &Channel,
+        frame: &Bytes,
+        except: Option<SocketId>,
+        out: &mut Outgoing,
+    ) {
+        for (shard, _) in &self.shards {
+            let (channel, frame) = (channel.clone(), frame.clone());
+            out.push((*shard, Mail::Deliver(Deliver { channel, frame, except })));
+        }
+    }
+}
+
+/// The state of all channels at home on one shard.
+#[derive(Default)]
+pub(crate) struct Home {
+    channels: Table<HomeChannel>,
+}
+
+impl Home {
+    pub(crate) fn join(&mut self, join: Join, notify: &dyn Fn(Notice<'_>), out: &mut Outgoing) {
+        let Join { channel, conn, socket_id, ticket, member, max_members } = join;
+        let at = self.channels.find_or_insert(channel.key(), HomeChannel::default);
+        let Some(slot) = self.channels.get_mut(at) else { return };
+        let (name, home) = (&slot.name, &mut slot.value);
+        let mut frame = None;
+        if let Some(member) = member {
+            let members = home.members.get_or_insert_default();
+            let added = dialect::member_added(&channel.name, &member);
+            let user_id = member.id.clone();
+            match members.enter(member, max_members) {
+                Entered::Full => {
+                    if home.shards.is_empty() {
+                        self.channels.remove(at);
+                    }
+                    let outcome = Outcome::Full { max_members };
+                    let joined = Joined { channel, conn, ticket, outcome };
+                    out.push((conn.shard, Mail::Joined(Box::new(joined))));
+                    return;
+                }
+                Entered::First => {
+                    let app = channel.app;
+                    notify(Notice::MemberAdded { app, channel: name, user_id: &user_id });
+                    frame = Some(dialect::presence_succeeded(&channel.name, members));
+                    home.spread(&channel, &added, Some(socket_id), out);
+                }
+                Entered::Again => frame = Some(dialect::presence_succeeded(&channel.name, members)),
+            }
+        }
+        if home.shards.is_empty() {
+            notify(Notice::Occupied { app: channel.app, channel: name });
+        }
+        home.count(conn.shard);
+        let outcome = Outcome::Subscribed { frame };
+        out.push((conn.shard, Mail::Joined(Box::new(Joined { channel, conn, ticket, outcome }))));
+    }
+
+    pub(crate) fn leave(&mut self, leave: &Leave, notify: &dyn Fn(Notice<'_>), out: &mut Outgoing) {
+        let Some(at) = self.channels.find(leave.channel.key()) else { return };
+        let Some(slot) = self.channels.get_mut(at) else { return };
+        let (name, home) = (&slot.name, &mut slot.value);
+        let app = leave.channel.app;
+        home.uncount(leave.shard);
+        if let (Some(user_id), Some(members)) = (&leave.user_id, &mut home.members)
+            && members.leave(user_id)
+        {
+            notify(Notice::MemberRemoved { app, channel: name, user_id });
+            let frame = dialect::member_removed(&leave.channel.name, user_id);
+            home.spread(&leave.channel, &frame, Some(leave.socket_id), out);
+        }
+        if home.shards.is_empty() {
+            notify(Notice::Vacated { app, channel: name });
+            self.channels.remove(at);
+        }
+    }
+
+    pub(crate) fn publish(&self, app: u32, hash: u64, entry: Entry, out: &mut Outgoing) {
+        let Some(slot) = self.slot(Key { app, hash, name: &entry.channel }) else { return };
+        let frame = dialect::event(&entry);
+        let channel = Channel { app, hash, name: entry.channel };
+        slot.spread(&channel, &frame, entry.except, out);
+    }
+
+    fn slot(&self, key: Key<'_>) -> Option<&HomeChannel> {
+        Some(&self.channels.get(self.channels.find(key)?)?.value)
+    }
+
+    pub(crate) fn occupancy(&self, key: Key<'_>) -> Occupancy {
+        self.slot(key).map(HomeChannel::occupancy).unwrap_or_default()
+    }
+
+    pub(crate) fn channels(&self, app: u32, prefix: &str) -> Vec<(Box<str>, Occupancy)> {
+        self.channels
+            .iter()
+            .filter(|slot| slot.app == app && slot.name.starts_with(prefix.as_bytes()))
+            .map(|slot| (slot.name_text().into(), slot.value.occupancy()))
+            .collect()
+    }
+
+    pub(crate) fn users(&self, key: Key<'_>) -> Vec<Box<str>> {
+        let members = self.slot(key).and_then(|slot| slot.members.as_ref());
+        members.map(|m| m.ids().map(Into::into).collect()).unwrap_or_default()
+    }
+}

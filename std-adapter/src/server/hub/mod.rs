@@ -1,0 +1,278 @@
+//! The hub: apps, channels, subscriptions and members, over all shards.
+//!
+//! It knows no wire format: a dialect turns entries into frames and frames into calls.
+
+mod home;
+mod local;
+pub(crate) mod mail;
+mod presence;
+mod table;
+
+pub(crate) use home::{Home, Outgoing};
+pub(crate) use local::{Ended, Local};
+pub(crate) use mail::AppRef;
+pub(crate) use presence::Members;
+pub(crate) use table::{Hasher, Key};
+
+use crate::app::{App, Apps};
+use crate::config::ServerConfig;
+use crate::server::events::{ServerEvent, name};
+use bytes::Bytes;
+use mail::{Channel, Mail};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tidings_core::pusher::SocketId;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// One event for one channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) channel: Bytes,
+    /// The event's name, UTF-8.
+    pub(crate) event: Bytes,
+    /// The inside of a JSON string literal, with the escapes that the publisher wrote.
+    pub(crate) data: Bytes,
+    /// The socket that must not get it.
+    pub(crate) except: Option<SocketId>,
+    /// Who published it, where that is known: the member of a presence channel.
+    pub(crate) user_id: Option<Box<str>>,
+}
+
+/// How many are in a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Occupancy {
+    pub(crate) subscriptions: u32,
+    /// Distinct users; 0 but on presence channels.
+    pub(crate) users: u32,
+}
+
+/// The hub cannot take another entry before it has dealt with those that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Congested;
+
+/// A change that the embedding program may want to know of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Notice<'a> {
+    Occupied { app: u32, channel: &'a [u8] },
+    Vacated { app: u32, channel: &'a [u8] },
+    MemberAdded { app: u32, channel: &'a [u8], user_id: &'a str },
+    MemberRemoved { app: u32, channel: &'a [u8], user_id: &'a str },
+    Connected { app: u32, socket_id: SocketId },
+    Disconnected { app: u32, socket_id: SocketId },
+    ClientEvent { app: u32, channel: &'a [u8], event: &'a str, data: &'a [u8], socket_id: SocketId },
+}
+
+/// Mail that one shard may have waiting before publishers are turned away.
+const MAX_MAIL: usize = 65_536;
+
+struct Mailbox {
+    sender: mpsc::UnboundedSender<Mail>,
+    waiting: AtomicUsize,
+}
+
+struct Inner {
+    apps: Apps,
+    config: ServerConfig,
+    hasher: Hasher,
+    mailboxes: Box<[Mailbox]>,
+    draining: AtomicBool,
+    next_shard: AtomicUsize,
+    events: broadcast::Sender<ServerEvent>,
+}
+
+/// A handle to the hub; cheap to clone, usable from every thread.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("apps", &self.0.apps).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A hub of `shards` shards, with the mail of each.
+    pub(crate) fn new(
+        apps: Apps,
+        config: ServerConfig,
+        shards: usize,
+    ) -> (Self, Vec<mpsc::UnboundedReceiver<Mail>>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..shards.max(1)).map(|_| mpsc::unbounded_channel()).unzip();
+        let mailbox = |sender| Mailbox { sender, waiting: AtomicUsize::new(0) };
+        let inner = Inner {
+            apps,
+            config,
+            hasher: Hasher::default(),
+            mailboxes: senders.into_iter().map(mailbox).collect(),
+            draining: AtomicBool::new(false),
+            next_shard: AtomicUsize::new(0),
+            events: broadcast::channel(1024).0,
+        };
+        (Self(Arc::new(inner)), receivers)
+    }
+
+    pub(crate) fn apps(&self) -> &Apps {
+        &self.0.apps
+    }
+
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn shards(&self) -> u16 {
+        u16::try_from(self.0.mailboxes.len()).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn hash(&self, app: u32, name: &[u8]) -> u64 {
+        self.0.hasher.hash(app, name)
+    }
+
+    /// The shard that a channel is at home on. The upper bits choose it, as the tables use the lower.
+    pub(crate) fn home_of(&self, hash: u64) -> u16 {
+        ((u128::from(hash) * u128::from(self.shards())) >> 64) as u16
+    }
+
+    pub(crate) fn send(&self, shard: u16, mail: Mail) {
+        if let Some(mailbox) = self.0.mailboxes.get(usize::from(shard)) {
+            mailbox.waiting.fetch_add(1, Ordering::Relaxed);
+            let _ = mailbox.sender.send(mail); // a shard that has stopped needs no mail
+        }
+    }
+
+    /// Notes that a shard has taken `count` pieces of mail.
+    pub(crate) fn taken(&self, shard: u16, count: usize) {
+        if let Some(mailbox) = self.0.mailboxes.get(usize::from(shard)) {
+            mailbox.waiting.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    /// The shard whose turn it is to take a new socket.
+    pub(crate) fn next_shard(&self) -> u16 {
+        let next = self.0.next_shard.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(next % self.0.mailboxes.len()).unwrap_or_default()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn start_draining(&self) -> bool {
+        !self.0.draining.swap(true, Ordering::AcqRel)
+    }
+
+    /// Publishes an entry. It never waits; entries for one channel are delivered in the order of the
+    /// calls.
+    pub(crate) fn publish(&self, app: &Arc<App>, entry: Entry) -> Result<(), Congested> {
+        let app = self.0.apps.index_of(app);
+        let hash = self.hash(app, &entry.channel);
+        let home = self.home_of(hash);
+        let waiting = self.0.mailboxes.get(usize::from(home)).map(|m| &m.waiting);
+        if waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) >= MAX_MAIL) {
+            return Err(Congested);
+        }
+        self.send(home, Mail::Publish { app, hash, entry });
+        Ok(())
+    }
+
+    fn channel(&self, app: &Arc<App>, name: &str) -> Channel {
+        let app = self.0.apps.index_of(app);
+        let hash = self.hash(app, name.as_bytes());
+        Channel { app, hash, name: Bytes::copy_from_slice(name.as_bytes()) }
+    }
+
+    pub(crate) async fn occupancy(&self, app: &Arc<App>, channel: &str) -> Occupancy {
+        let channel = self.channel(app, channel);
+        let (reply, answer) = oneshot::channel();
+        self.send(self.home_of(channel.hash), Mail::Occupancy { channel, reply });
+        answer.await.unwrap_or_default()
+    }
+
+    /// The occupied channels whose names begin with `prefix`, sorted by name.
+    pub(crate) async fn channels(
+        &self,
+        app: &Arc<App>,
+        prefix: &str,
+    ) -> Vec<(Box<str>, Occupancy)> {
+        let app = self.0.apps.index_of(app);
+        let (reply, mut answers) = mpsc::unbounded_channel();
+        for shard in 0..self.shards() {
+            self.send(shard, Mail::Channels { app, prefix: prefix.into(), reply: reply.clone() });
+        }
+        drop(reply);
+        let mut channels = Vec::new();
+        while let Some(some) = answers.recv().await {
+            channels.extend(some);
+        }
+        channels.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        channels
+    }
+
+    /// The users in a presence channel, sorted.
+    pub(crate) async fn users(&self, app: &Arc<App>, channel: &str) -> Vec<Box<str>> {
+        let channel = self.channel(app, channel);
+        let (reply, answer) = oneshot::channel();
+        self.send(self.home_of(channel.hash), Mail::Users { channel, reply });
+        let mut users = answer.await.unwrap_or_default();
+        users.sort_unstable();
+        users
+    }
+
+    /// Closes every socket that is signed in as the user, with 4009.
+    pub(crate) async fn terminate(&self, app: &Arc<App>, user_id: &str) {
+        let app = self.0.apps.index_of(app);
+        let (reply, mut answers) = mpsc::unbounded_channel();
+        for shard in 0..self.shards() {
+            let (user_id, reply) = (user_id.into(), reply.clone());
+            self.send(shard, Mail::Terminate { app, user_id, reply });
+        }
+        drop(reply);
+        while answers.recv().await.is_some() {}
+    }
+
+    pub(crate) fn subscribe_to_events(&self) -> broadcast::Receiver<ServerEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// Tells the embedding program, if it listens.
+    pub(crate) fn notify(&self, notice: Notice<'_>) {
+        if self.0.events.receiver_count() == 0 {
+            return;
+        }
+        let (Notice::Occupied { app, .. }
+        | Notice::Vacated { app, .. }
+        | Notice::MemberAdded { app, .. }
+        | Notice::MemberRemoved { app, .. }
+        | Notice::Connected { app, .. }
+        | Notice::Disconnected { app, .. }
+        | Notice::ClientEvent { app, .. }) = notice;
+        let Some(app) = self.0.apps.get(app).map(|app| app.id.clone()) else { return };
+        let event = match notice {
+            Notice::Occupied { channel, .. } => {
+                ServerEvent::ChannelOccupied { app, channel: name(channel) }
+            }
+            Notice::Vacated { channel, .. } => {
+                ServerEvent::ChannelVacated { app, channel: name(channel) }
+            }
+            Notice::MemberAdded { channel, user_id, .. } => {
+                ServerEvent::MemberAdded { app, channel: name(channel), user_id: user_id.into() }
+            }
+            Notice::MemberRemoved { channel, user_id, .. } => {
+                ServerEvent::MemberRemoved { app, channel: name(channel), user_id: user_id.into() }
+            }
+            Notice::Connected { socket_id, .. } => ServerEvent::Connected { app, socket_id },
+            Notice::Disconnected { socket_id, .. } => ServerEvent::Disconnected { app, socket_id },
+            Notice::ClientEvent { channel, event, data, socket_id, .. } => {
+                ServerEvent::ClientEvent {
+                    app,
+                    channel: name(channel),
+                    event: event.into(),
+                    data: name(data),
+                    socket_id,
+                }
+            }
+        };
+        let _ = self.0.events.send(event); // no listener is no error
+    }
+}

@@ -1,0 +1,341 @@
+//! A shard: one thread with its own runtime, its sockets, and the channels that are at home on it.
+//!
+//! Nothing here is shared with another thread; shards talk by mail. The mail that is waiting is taken
+//! all at once, and what it makes due is written after it: so a burst becomes one write a socket, and
+//! a single event is written at once.
+
+use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
+use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing};
+use super::socket::{self, Conn, Sent};
+use super::wheel::Wheel;
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tidings_core::io::TxBuf;
+use tidings_core::pusher::ErrorCode;
+use tidings_core::pusher::server::{ServerConfig as Protocol, Timeout};
+use tidings_core::time::Instant;
+use tokio::sync::{Notify, mpsc};
+
+/// The largest frame that a shard reads or writes in one system call, before a message is put
+/// together from several.
+const READ_BYTES: usize = 64 * 1024;
+const WRITE_BYTES: usize = 16 * 1024;
+
+/// Memory for one read and its replies; sockets take turns, so one is enough for all of them.
+pub(crate) struct Scratch {
+    pub(crate) rx: Box<[u8]>,
+    pub(crate) tx: Box<[u8]>,
+}
+
+pub(crate) struct Shard {
+    pub(crate) id: u16,
+    pub(crate) hub: Hub,
+    pub(crate) protocol: Protocol,
+    pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) local: RefCell<Local>,
+    home: RefCell<Home>,
+    outgoing: RefCell<Outgoing>,
+    wheel: RefCell<Wheel>,
+    /// Wakes the pump when something is due that no mail will flush.
+    wake: Notify,
+    /// Wakes who waits for the server to drain.
+    drained: Notify,
+    started: std::time::Instant,
+    stopped: Cell<bool>,
+}
+
+impl Shard {
+    fn new(id: u16, hub: Hub, protocol: Protocol) -> Self {
+        let scratch = Scratch { rx: vec![0; READ_BYTES].into(), tx: vec![0; WRITE_BYTES].into() };
+        Self {
+            id,
+            hub,
+            protocol,
+            scratch: RefCell::new(scratch),
+            local: RefCell::default(),
+            home: RefCell::default(),
+            outgoing: RefCell::default(),
+            wheel: RefCell::default(),
+            wake: Notify::new(),
+            drained: Notify::new(),
+            started: std::time::Instant::now(),
+            stopped: Cell::default(),
+        }
+    }
+
+    /// Runs a shard until it is told to stop. `begin` starts what else belongs on its thread.
+    pub(crate) async fn run(
+        id: u16,
+        hub: Hub,
+        mail: mpsc::UnboundedReceiver<Mail>,
+        begin: impl FnOnce(&Rc<Self>),
+    ) {
+        let protocol = super::protocol(hub.config());
+        let shard = Rc::new(Self::new(id, hub, protocol));
+        begin(&shard);
+        let sweeper = Rc::clone(&shard);
+        tokio::task::spawn_local(async move { sweeper.sweep().await });
+        shard.pump(mail).await;
+    }
+
+    /// Milliseconds of this shard's clock.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Takes the mail that waits, does what it says and then writes what has become due.
+    async fn pump(self: Rc<Self>, mut mail: mpsc::UnboundedReceiver<Mail>) {
+        let mut batch = Vec::new();
+        while !self.stopped.get() {
+            tokio::select! {
+                biased;
+                count = mail.recv_many(&mut batch, 1024) => {
+                    if count == 0 {
+                        return; // every handle is gone
+                    }
+                    self.hub.taken(self.id, count);
+                }
+                () = self.wake.notified() => {}
+            }
+            for mail in batch.drain(..) {
+                self.receive(mail);
+            }
+            self.flush();
+        }
+    }
+
+    fn flush(self: &Rc<Self>) {
+        let mut trouble = Vec::new();
+        self.local.borrow_mut().flush(&mut trouble);
+        for (conn, sent) in trouble {
+            self.resolve(&conn, sent);
+        }
+    }
+
+    /// Deals with a socket that could not be given its bytes.
+    pub(crate) fn resolve(self: &Rc<Self>, conn: &Rc<Conn>, sent: Sent) {
+        match sent {
+            Sent::Accepted => {}
+            Sent::Failed => self.leave_all(conn),
+            Sent::Overflow => self.cut(conn),
+        }
+    }
+
+    /// Ends a socket that reads too slowly: it is told so when it reads again.
+    fn cut(self: &Rc<Self>, conn: &Rc<Conn>) {
+        self.leave_all(conn);
+        let dropped = conn.drop_waiting();
+        let limit = self.hub.config().max_queue_bytes;
+        tracing::info!(socket_id = %conn.socket_id, dropped, limit, "slow consumer closed");
+        let reason = format!("Slow consumer: more than {limit} bytes waited for this socket");
+        self.close(conn, ErrorCode::OVER_CAPACITY, &reason);
+    }
+
+    /// Closes a socket with an error event and a close frame; its subscriptions end at once.
+    pub(crate) fn close(self: &Rc<Self>, conn: &Rc<Conn>, code: ErrorCode, message: &str) {
+        self.leave_all(conn);
+        let mut memory = [0; 1024];
+        let mut tx = TxBuf::new(&mut memory);
+        let closed = conn.core.borrow_mut().close(code, message, self.now(), &mut tx);
+        if closed.is_ok() {
+            let _ = conn.send(tx.written()); // over the limit or not, nothing follows
+        }
+        self.schedule(conn);
+    }
+
+    pub(crate) fn receive(self: &Rc<Self>, mail: Mail) {
+        match mail {
+            Mail::Join(join) => self.at_home(|home, notify, out| home.join(*join, notify, out)),
+            Mail::Leave(leave) => self.at_home(|home, notify, out| home.leave(&leave, notify, out)),
+            Mail::Publish { app, hash, entry } => {
+                self.at_home(|home, _, out| home.publish(app, hash, entry, out));
+            }
+            Mail::Occupancy { channel, reply } => {
+                let _ = reply.send(self.home.borrow().occupancy(channel.key()));
+            }
+            Mail::Channels { app, prefix, reply } => {
+                let _ = reply.send(self.home.borrow().channels(app, &prefix));
+            }
+            Mail::Users { channel, reply } => {
+                let _ = reply.send(self.home.borrow().users(channel.key()));
+            }
+            Mail::Joined(joined) => self.joined(&joined),
+            Mail::Deliver(deliver) => {
+                if self.local.borrow_mut().deliver(deliver) {
+                    self.wake.notify_one();
+                }
+            }
+            Mail::Terminate { app, user_id, reply } => {
+                let conns = self.local.borrow().signed_in(app, &user_id);
+                for conn in conns {
+                    self.close(&conn, ErrorCode::UNAUTHORIZED, "You got disconnected by the app.");
+                }
+                let _ = reply.send(());
+            }
+            Mail::Adopt(adopted) => socket::adopt(self, *adopted),
+            Mail::Drain { spread_ms } => self.drain(spread_ms),
+            Mail::Close { conns } => self.close_for_shutdown(&conns),
+            Mail::Stop => self.stopped.set(true),
+        }
+    }
+
+    /// Lets the home part do something and passes on what comes of it.
+    fn at_home(self: &Rc<Self>, act: impl FnOnce(&mut Home, &dyn Fn(Notice<'_>), &mut Outgoing)) {
+        let mut outgoing = std::mem::take(&mut *self.outgoing.borrow_mut());
+        act(&mut self.home.borrow_mut(), &|notice| self.hub.notify(notice), &mut outgoing);
+        for (shard, mail) in outgoing.drain(..) {
+            self.send(shard, mail);
+        }
+        *self.outgoing.borrow_mut() = outgoing;
+    }
+
+    /// Sends mail; what this shard sends itself is done at once.
+    fn send(self: &Rc<Self>, shard: u16, mail: Mail) {
+        if shard == self.id {
+            self.receive(mail);
+        } else {
+            self.hub.send(shard, mail);
+        }
+    }
+
+    pub(crate) fn join(self: &Rc<Self>, join: Join) {
+        let home = self.hub.home_of(join.channel.hash);
+        self.send(home, Mail::Join(Box::new(join)));
+    }
+
+    fn joined(self: &Rc<Self>, joined: &Joined) {
+        let Joined { channel, conn, ticket, outcome } = joined;
+        let Some(conn) = self.local.borrow().conn(*conn).cloned() else { return };
+        match outcome {
+            Outcome::Full { max_members } => {
+                let ended = self.local.borrow_mut().give_up(&conn, channel.key(), *ticket);
+                if ended {
+                    socket::presence_full(self, &conn, &channel.name, *max_members);
+                }
+            }
+            Outcome::Subscribed { frame } => {
+                // What was due before must not come after the acknowledgement.
+                self.flush();
+                if self.local.borrow_mut().joined(&conn, channel.key(), *ticket) {
+                    socket::acknowledge(self, &conn, &channel.name, frame.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Ends one subscription; false when there is none.
+    pub(crate) fn leave(self: &Rc<Self>, conn: &Conn, key: Key<'_>) -> bool {
+        let ended = self.local.borrow_mut().end(conn, key);
+        ended.map(|ended| self.tell_home(conn, ended)).is_some()
+    }
+
+    /// Ends whatever the socket takes part in. Every way for a socket to end leads here; doing it twice
+    /// is harmless.
+    pub(crate) fn leave_all(self: &Rc<Self>, conn: &Conn) {
+        let ended = {
+            let mut local = self.local.borrow_mut();
+            local.sign_out(conn);
+            local.end_all(conn)
+        };
+        for ended in ended {
+            self.tell_home(conn, ended);
+        }
+    }
+
+    fn tell_home(self: &Rc<Self>, conn: &Conn, ended: Ended) {
+        let Ended { app, hash, name, user_id } = ended;
+        let channel = Channel { app, hash, name };
+        let leave = Leave { channel, shard: self.id, socket_id: conn.socket_id, user_id };
+        self.send(self.hub.home_of(hash), Mail::Leave(Box::new(leave)));
+    }
+
+    /// Publishes what a socket of this shard sent.
+    pub(crate) fn publish(self: &Rc<Self>, app: u32, hash: u64, entry: Entry) {
+        self.send(self.hub.home_of(hash), Mail::Publish { app, hash, entry });
+    }
+
+    /// Makes sure that the socket is looked at when its next deadline comes.
+    pub(crate) fn schedule(&self, conn: &Conn) {
+        if let Some(deadline) = conn.core.borrow().poll_timeout(&self.protocol) {
+            self.wheel.borrow_mut().insert(deadline.at, conn.at);
+        }
+    }
+
+    /// Looks once a second at the sockets whose deadline may have come.
+    async fn sweep(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut due: Vec<ConnRef> = Vec::new();
+        while !self.stopped.get() {
+            ticks.tick().await;
+            let now = self.now();
+            self.wheel.borrow_mut().take_due(now, &mut due);
+            for at in due.drain(..) {
+                let conn = self.local.borrow().conn(at).cloned();
+                if let Some(conn) = conn {
+                    self.time_out(&conn, now);
+                }
+            }
+        }
+    }
+
+    fn time_out(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
+        let mut memory = [0; 512];
+        let mut tx = TxBuf::new(&mut memory);
+        let timeout = conn.core.borrow_mut().handle_timeout(&self.protocol, now, &mut tx);
+        if !tx.is_empty() {
+            let sent = conn.send(tx.written());
+            self.resolve(conn, sent);
+        }
+        match timeout {
+            Ok(Timeout::Drop) => {
+                self.leave_all(conn);
+                conn.abort();
+            }
+            Ok(Timeout::Closing) => {
+                self.leave_all(conn);
+                self.schedule(conn);
+            }
+            Ok(_) | Err(_) => self.schedule(conn),
+        }
+    }
+
+    /// Closes all sockets with 4200, spread over `spread_ms`, so that their clients do not come back
+    /// all at once.
+    fn drain(self: &Rc<Self>, spread_ms: u64) {
+        self.drained.notify_waiters();
+        let conns: Vec<Rc<Conn>> = self.local.borrow().conns().cloned().collect();
+        let hub = self.hub.clone();
+        let (shard, steps) = (self.id, (spread_ms / 20).max(1));
+        let a_step = conns.len().div_ceil(usize::try_from(steps).unwrap_or(1)).max(1);
+        let refs: Vec<ConnRef> = conns.iter().map(|conn| conn.at).collect();
+        tokio::task::spawn_local(async move {
+            for chunk in refs.chunks(a_step) {
+                hub.send(shard, Mail::Close { conns: chunk.into() });
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
+    /// Resolves when the server begins to end.
+    pub(crate) async fn draining(&self) {
+        let mut drained = pin!(self.drained.notified());
+        drained.as_mut().enable();
+        if !self.hub.is_draining() {
+            drained.await;
+        }
+    }
+
+    /// Closes sockets because the server ends.
+    fn close_for_shutdown(self: &Rc<Self>, conns: &[ConnRef]) {
+        for at in conns {
+            let conn = self.local.borrow().conn(*at).cloned();
+            if let Some(conn) = conn {
+                let text = "Server is closing. Please reconnect shortly.";
+                self.close(&conn, ErrorCode::RECONNECT, text);
+            }
+        }
+    }
+}

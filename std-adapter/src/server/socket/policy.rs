@@ -1,0 +1,346 @@
+//! What a socket may do: subscriptions, client events, sign-in. The core reports what a peer asks for;
+//! here is decided.
+
+use super::conn::{Conn, Sent};
+use crate::server::dialect;
+use crate::server::hub::mail::{Channel, Join, Member};
+use crate::server::hub::{Entry, Key, Notice};
+use crate::server::shard::Shard;
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::rc::Rc;
+use tidings_core::auth::{self, ChannelAuthError, PresenceData, UserData};
+use tidings_core::channel::{ChannelKind, ChannelName};
+use tidings_core::error::TxFull;
+use tidings_core::io::TxBuf;
+use tidings_core::json;
+use tidings_core::pusher::server::ServerEvent;
+use tidings_core::pusher::{self, ClientData, ErrorCode, EventData, SubscriptionErrorKind};
+use tidings_core::time::Instant;
+
+/// Why a request is refused: what the client is told.
+struct Refusal {
+    kind: SubscriptionErrorKind,
+    status: u16,
+    message: Cow<'static, str>,
+}
+
+impl Refusal {
+    fn auth(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: SubscriptionErrorKind::Auth, status: 401, message: message.into() }
+    }
+
+    fn limit(code: ErrorCode, message: String) -> Self {
+        let kind = SubscriptionErrorKind::Limit;
+        Self { kind, status: code.as_u16(), message: message.into() }
+    }
+}
+
+/// Deals with what a peer asked for. Answers go straight to the socket.
+pub(super) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>, now: Instant) {
+    match event {
+        ServerEvent::Subscribe { channel, auth, channel_data } => {
+            subscribe(shard, conn, channel, auth, channel_data);
+        }
+        ServerEvent::Unsubscribe { channel } => {
+            if !shard.leave(conn, key(shard, conn, channel.as_str())) {
+                let text = format!("No current subscription to channel {}", channel.as_str());
+                error(shard, conn, None, &text);
+            }
+        }
+        ServerEvent::ClientEvent { channel, event, data } => {
+            if let Err((code, text)) = client_event(shard, conn, channel, event, data, now) {
+                error(shard, conn, code, &text);
+            }
+        }
+        ServerEvent::SignIn { auth, user_data } => sign_in(shard, conn, auth, user_data),
+        // The answer is in `tx`, and a close is dealt with by the reader.
+        ServerEvent::Malformed(fault) => {
+            tracing::debug!(socket_id = %conn.socket_id, ?fault, "malformed message");
+        }
+        _ => debug_assert!(false, "every event of the core is dealt with"),
+    }
+}
+
+fn key<'a>(shard: &Shard, conn: &Conn, channel: &'a str) -> Key<'a> {
+    let (app, name) = (conn.app.index, channel.as_bytes());
+    Key { app, hash: shard.hub.hash(app, name), name }
+}
+
+fn subscribe(
+    shard: &Rc<Shard>,
+    conn: &Rc<Conn>,
+    channel: ChannelName<'_>,
+    auth: Option<&str>,
+    channel_data: Option<&str>,
+) {
+    let name = channel.as_str();
+    match admit(conn, channel, auth, channel_data) {
+        Err(refusal) => refuse(shard, conn, name, &refusal),
+        Ok(member) => {
+            let key = key(shard, conn, name);
+            let user_id = member.as_ref().map(|member| member.id.clone());
+            let begun = shard.local.borrow_mut().begin(conn, key, user_id);
+            let Some(ticket) = begun else {
+                let text = format!("Existing subscription to channel {name}");
+                return error(shard, conn, None, &text);
+            };
+            let name = Bytes::copy_from_slice(name.as_bytes());
+            shard.join(Join {
+                channel: Channel { app: key.app, hash: key.hash, name },
+                conn: conn.at,
+                socket_id: conn.socket_id,
+                ticket,
+                member,
+                max_members: conn.app.app.limits.max_presence_members,
+            });
+        }
+    }
+}
+
+/// Whether the socket may subscribe; on a presence channel, as whom.
+fn admit(
+    conn: &Conn,
+    channel: ChannelName<'_>,
+    auth: Option<&str>,
+    channel_data: Option<&str>,
+) -> Result<Option<Member>, Refusal> {
+    let (app, name) = (&conn.app.app, channel.as_str());
+    check_limits(conn, name)?;
+    match channel.kind() {
+        ChannelKind::Public => return Ok(None),
+        ChannelKind::User => {
+            let signed_in = conn.user.borrow().as_deref() == channel.user_id();
+            let text = "Sign in as this user before subscribing to the user's channel.";
+            return if signed_in { Ok(None) } else { Err(Refusal::auth(text)) };
+        }
+        ChannelKind::Private | ChannelKind::Encrypted | ChannelKind::Presence => {}
+    }
+    let socket_id = conn.socket_id.as_text();
+    let auth = auth.ok_or_else(|| {
+        Refusal::auth("This channel needs a signature: `auth` is missing from the subscription.")
+    })?;
+    auth::verify_channel(app.signing(), &app.key, &socket_id, name, channel_data, auth)
+        .map_err(|error| Refusal::auth(why_not(error, &socket_id, name, channel_data, auth)))?;
+    if channel.kind() != ChannelKind::Presence {
+        return Ok(None);
+    }
+    let Some(channel_data) = channel_data else {
+        let user = conn.user.borrow();
+        return user.as_ref().map(|id| Some(Member { id: id.clone(), info: None })).ok_or_else(|| {
+            Refusal::auth(format!(
+                "{name} is a presence channel and the subscription must include channel_data, unless the user has signed in"
+            ))
+        });
+    };
+    member_of(app, channel_data).map(Some)
+}
+
+fn check_limits(conn: &Conn, name: &str) -> Result<(), Refusal> {
+    let limits = &conn.app.app.limits;
+    let (len, max) = (name.len(), limits.max_channel_name as usize);
+    if len > max {
+        let text = format!("The channel name has {len} characters; the limit is {max}.");
+        return Err(Refusal::limit(ErrorCode::UNAUTHORIZED, text));
+    }
+    let max = limits.max_channels_per_connection as usize;
+    if conn.subs.borrow().len() >= max {
+        let text = format!("This connection has {max} subscriptions already, which is the limit.");
+        return Err(Refusal::limit(ErrorCode::OVER_CAPACITY, text));
+    }
+    Ok(())
+}
+
+fn why_not(
+    error: ChannelAuthError,
+    socket_id: &str,
+    name: &str,
+    channel_data: Option<&str>,
+    auth: &str,
+) -> String {
+    let auth: String = auth.chars().take(200).collect();
+    match error {
+        ChannelAuthError::Mismatch => {
+            let data = if channel_data.is_some() { ":CHANNEL_DATA" } else { "" };
+            format!(
+                "Invalid signature: expected the HMAC SHA256 hex digest of {socket_id}:{name}{data}, but got {auth}"
+            )
+        }
+        _ => {
+            format!("Invalid key in subscription auth data: '{auth}' (expected APP_KEY:SIGNATURE)")
+        }
+    }
+}
+
+/// The member that a signed `channel_data` describes.
+fn member_of(app: &crate::App, channel_data: &str) -> Result<Member, Refusal> {
+    let limits = &app.limits;
+    let (len, max) = (channel_data.len(), limits.max_presence_user_bytes as usize);
+    if len > max {
+        let text = format!("channel_data has {len} bytes; the limit is {max}.");
+        return Err(Refusal::limit(ErrorCode::CLIENT_EVENT_REJECTED, text));
+    }
+    let data = PresenceData::parse(channel_data)
+        .map_err(|error| Refusal::auth(format!("channel_data is not usable: {error}")))?;
+    let id = String::from_iter(data.user_id.chars());
+    let (len, max) = (id.chars().count(), limits.max_user_id as usize);
+    if len > max {
+        let text = format!("user_id has {len} characters; the limit is {max}.");
+        return Err(Refusal::limit(ErrorCode::CLIENT_EVENT_REJECTED, text));
+    }
+    Ok(Member { id: id.into(), info: data.user_info.map(|info| info.text().into()) })
+}
+
+/// Tells a socket that its subscription is in force.
+pub(crate) fn acknowledge(
+    shard: &Rc<Shard>,
+    conn: &Rc<Conn>,
+    channel: &[u8],
+    frame: Option<&Bytes>,
+) {
+    let sent = match frame {
+        Some(frame) => conn.send_shared(frame),
+        None => {
+            let name = std::str::from_utf8(channel).unwrap_or_default();
+            let mut memory = [0; 512];
+            let mut tx = TxBuf::new(&mut memory);
+            match pusher::encode_subscription_succeeded(&mut tx, name) {
+                Ok(()) => conn.send(tx.written()),
+                Err(_) => send_frame(conn, |tx| pusher::encode_subscription_succeeded(tx, name)),
+            }
+        }
+    };
+    shard.resolve(conn, sent);
+}
+
+/// Tells a socket that a presence channel has no room.
+pub(crate) fn presence_full(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &[u8], max_members: u32) {
+    let name = std::str::from_utf8(channel).unwrap_or_default();
+    let text = format!("{name} has {max_members} members already, which is the limit.");
+    refuse(shard, conn, name, &Refusal::limit(ErrorCode::OVER_CAPACITY, text));
+}
+
+fn refuse(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &str, refusal: &Refusal) {
+    let Refusal { kind, status, message } = refusal;
+    tracing::debug!(socket_id = %conn.socket_id, channel, %message, "subscription refused");
+    let sent = send_frame(conn, |tx| {
+        pusher::encode_subscription_error(tx, channel, *kind, message, *status)
+    });
+    shard.resolve(conn, sent);
+}
+
+fn error(shard: &Rc<Shard>, conn: &Rc<Conn>, code: Option<ErrorCode>, message: &str) {
+    tracing::debug!(socket_id = %conn.socket_id, message, "request refused");
+    let sent = send_frame(conn, |tx| pusher::encode_error(tx, code, &message));
+    shard.resolve(conn, sent);
+}
+
+fn send_frame(conn: &Rc<Conn>, encode: impl Fn(&mut TxBuf<'_>) -> Result<(), TxFull>) -> Sent {
+    conn.send_shared(&dialect::frame(512, encode))
+}
+
+type EventRefusal = (Option<ErrorCode>, Cow<'static, str>);
+
+fn client_event(
+    shard: &Rc<Shard>,
+    conn: &Rc<Conn>,
+    channel: ChannelName<'_>,
+    event: &str,
+    data: ClientData<'_>,
+    now: Instant,
+) -> Result<(), EventRefusal> {
+    let app = &conn.app.app;
+    let rejected = |text: String| Err((Some(ErrorCode::CLIENT_EVENT_REJECTED), Cow::Owned(text)));
+    let name = channel.as_str();
+    if !app.client_events {
+        return rejected(
+            "The app does not have client events enabled: set `client_events` for it.".into(),
+        );
+    }
+    if !channel.kind().takes_client_events() {
+        return Err((None, format!(
+            "Client event rejected: only private and presence channels take client events, and {name} is neither"
+        ).into()));
+    }
+    let key = key(shard, conn, name);
+    let Some(user_id) = shard.local.borrow().subscription(conn, key) else {
+        let text = format!("Client event rejected: this connection is not subscribed to {name}");
+        return Err((None, text.into()));
+    };
+    let (len, max) = (event.chars().count(), app.limits.max_event_name as usize);
+    if len > max {
+        return rejected(format!("The event name has {len} characters; the limit is {max}."));
+    }
+    let (len, max) = (data.unescaped_len(), app.limits.max_event_bytes as usize);
+    if len > max {
+        return rejected(format!("The event's data has {len} bytes; the limit is {max}."));
+    }
+    if let Some(per_second) = app.max_client_events_per_second
+        && !conn.allow_client_event(now.as_millis(), per_second)
+    {
+        return rejected(format!(
+            "Client event rejected due to rate limit: {per_second} a second on one connection."
+        ));
+    }
+    let data = escaped(data);
+    let app = key.app;
+    let socket_id = conn.socket_id;
+    shard.hub.notify(Notice::ClientEvent { app, channel: key.name, event, data: &data, socket_id });
+    let entry = Entry {
+        channel: Bytes::copy_from_slice(key.name),
+        event: Bytes::copy_from_slice(event.as_bytes()),
+        data,
+        except: Some(socket_id),
+        user_id,
+    };
+    shard.publish(app, key.hash, entry);
+    Ok(())
+}
+
+/// The data as the inside of a JSON string literal.
+fn escaped(data: ClientData<'_>) -> Bytes {
+    let value = match data.relayed() {
+        EventData::Json(value) => value,
+        EventData::Escaped(text) => return Bytes::copy_from_slice(text.as_str().as_bytes()),
+        _ => return Bytes::new(), // a client's data has no other form
+    };
+    let mut memory = vec![0; json::compact_escaped_len(value)];
+    let written = json::compact_escape_into(&mut TxBuf::new(&mut memory), value);
+    debug_assert!(written.is_ok(), "the length was asked for");
+    Bytes::from(memory)
+}
+
+fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data: &str) {
+    let refused = |text: String| error(shard, conn, Some(ErrorCode::UNAUTHORIZED), &text);
+    let app = &conn.app.app;
+    let socket_id = conn.socket_id.as_text();
+    if let Err(error) = auth::verify_user(app.signing(), &app.key, &socket_id, user_data, auth) {
+        return refused(match error {
+            ChannelAuthError::Mismatch => format!(
+                "Invalid signature: expected the HMAC SHA256 hex digest of {socket_id}::user::USER_DATA"
+            ),
+            _ => "Invalid key in sign-in auth data (expected APP_KEY:SIGNATURE)".into(),
+        });
+    }
+    let id = match UserData::parse(user_data) {
+        Ok(data) => String::from_iter(data.id.chars()),
+        Err(error) => return refused(format!("user_data is not usable: {error}")),
+    };
+    let max = app.limits.max_user_id as usize;
+    if id.chars().count() > max {
+        return refused(format!("The user id is longer than {max} characters."));
+    }
+    let current = conn.user.borrow().clone();
+    match current {
+        Some(current) if *current != *id => {
+            return refused("This connection is signed in as another user.".into());
+        }
+        Some(_) => {}
+        None => {
+            *conn.user.borrow_mut() = Some(id.as_str().into());
+            shard.local.borrow_mut().sign_in(conn, &id);
+        }
+    }
+    let sent = send_frame(conn, |tx| pusher::encode_signin_success(tx, user_data));
+    shard.resolve(conn, sent);
+}

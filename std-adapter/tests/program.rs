@@ -1,0 +1,199 @@
+//! The program as a person meets it: what it prints, what it refuses, how it ends.
+
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// The program, with an environment that holds nothing of ours.
+fn tidings(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    let ours = |name: &str| name.starts_with("TIDINGS_") || name.starts_with("SOKETI_");
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn finished(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = tidings(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A refusal is one line on standard error that starts with the program's name.
+fn refusal(arguments: &[&str]) -> (i32, String) {
+    let (code, stdout, stderr) = finished(arguments);
+    assert_eq!(stdout, "");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("tidings: "), "{stderr}");
+    (code, stderr)
+}
+
+/// A running server; it ends with the test.
+struct Serving {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    banner: String,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        // The last line of the banner is the publish call.
+        while !banner.contains("trigger(") {
+            assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "{banner}");
+        }
+        let (_, rest) = banner.split_once("ws://").unwrap();
+        let address = rest.split('/').next().unwrap().parse().unwrap();
+        Self { child, stdout, banner, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn version_and_help_are_readable() {
+    let (code, version, _) = finished(&["--version"]);
+    assert_eq!((code, version.as_str()), (0, concat!("tidings ", env!("CARGO_PKG_VERSION"), "\n")));
+    let (code, help, _) = finished(&["serve", "--help"]);
+    assert_eq!(code, 0);
+    for part in
+        ["--port", "--max-event-bytes", "127.0.0.1:6001", "[[apps]]", "TIDINGS_MAX_BODY_BYTES"]
+    {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+#[test]
+fn fr_136_without_options_but_a_free_port_it_serves_the_development_app() {
+    let server = Serving::start(tidings(&["serve", "--port", "0"]));
+    assert!(server.banner.contains("app-key"), "{}", server.banner);
+    assert!(server.get("/").ends_with("\r\n\r\nOK"));
+    assert!(server.get("/apps/app-id/channels").starts_with("HTTP/1.1 401 "));
+}
+
+#[test]
+fn fr_136_off_loopback_the_development_app_is_refused_with_the_way_out() {
+    let (code, text) = refusal(&["serve", "--host", "0.0.0.0", "--port", "0"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("TIDINGS_APP_SECRET") && text.contains("0.0.0.0"), "{text}");
+}
+
+#[test]
+fn an_own_app_may_be_served_to_all() {
+    let mut command = tidings(&["serve", "--host", "0.0.0.0", "--port", "0"]);
+    command.env("TIDINGS_APP_SECRET", "hunter2").env("TIDINGS_APP_ID", "77");
+    let server = Serving::start(command);
+    assert!(server.banner.contains("ID 77"), "{}", server.banner);
+    assert!(!server.banner.contains("hunter2"), "{}", server.banner);
+}
+
+#[test]
+fn fr_137_one_prefix_serves_sockets_and_api_and_is_told() {
+    let server = Serving::start(tidings(&["serve", "--port", "0", "--path-prefix", "ws"]));
+    assert!(server.banner.contains(&format!("ws://{}/ws/app/KEY", server.address)));
+    assert!(server.banner.contains(&format!("http://{}/ws/apps/ID/events", server.address)));
+    assert!(server.get("/ws/apps/app-id/channels").starts_with("HTTP/1.1 401 "));
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, text) = refusal(&["serve", "--port", &port]);
+    assert_eq!(code, 1);
+    assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("another port"), "{text}");
+}
+
+#[test]
+fn fr_135_what_is_wrong_with_the_configuration_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.toml");
+    std::fs::write(&path, "port = 0\nprot = 1\n").unwrap();
+    let path = path.to_str().unwrap();
+    let (code, text) = refusal(&["serve", "--config", path]);
+    assert_eq!(
+        (code, text),
+        (2, format!("tidings: {path}:2:1: unknown option `prot`; did you mean `port`?\n"))
+    );
+    let (code, text) = refusal(&["serve", "--config", "/nowhere/t.toml"]);
+    assert!(code == 2 && text.contains("/nowhere/t.toml"), "{text}");
+    let (code, text) = refusal(&["serve", "--log", "loud"]);
+    assert!(code == 2 && text.contains("option `log` is `loud`"), "{text}");
+    let (code, text) = refusal(&["serve", "--threads", "0"]);
+    assert!(code == 2 && text.contains("option `threads` is 0"), "{text}");
+    let (code, _, text) = finished(&["serve", "--prot", "1"]);
+    assert!(code == 2 && text.contains("--port"), "{text}");
+}
+
+#[test]
+fn what_the_environment_misspells_is_logged() {
+    let mut command = tidings(&["serve", "--port", "0"]);
+    command.env("TIDINGS_PROT", "1").env("SOKETI_DB_REDIS_HOST", "x");
+    let mut server = Serving::start(command);
+    server.signal("TERM");
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("did you mean TIDINGS_PORT?"), "{log}");
+    assert!(log.contains("SOKETI_DB_REDIS_HOST"), "{log}");
+}
+
+#[test]
+fn fr_140_a_signal_ends_it_with_code_0() {
+    for name in ["TERM", "INT"] {
+        let mut server = Serving::start(tidings(&["serve", "--port", "0"]));
+        server.signal(name);
+        assert_eq!(server.child.wait().unwrap().code(), Some(0), "{name}");
+        let mut rest = String::new();
+        server.stdout.read_to_string(&mut rest).unwrap();
+    }
+}
+
+#[test]
+fn fr_141_a_second_signal_ends_at_once() {
+    let arguments = ["serve", "--port", "0", "--shutdown-grace", "100000"];
+    let mut server = Serving::start(tidings(&arguments));
+    // A socket that does not answer the close holds the shutdown up.
+    let mut socket = TcpStream::connect(server.address).unwrap();
+    socket
+        .write_all(
+            b"GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+    let mut answer = [0; 256];
+    assert!(socket.read(&mut answer).unwrap() > 0);
+    server.signal("TERM");
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("shutting down") {
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "{line}");
+    }
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(1));
+}
