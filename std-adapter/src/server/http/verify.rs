@@ -1,7 +1,7 @@
 //! The signature of a request, and what its sender is told when it is wrong.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::percent_decode_str;
 use tidings_core::auth::{RequestAuthError, SignedRequest, parameter};
@@ -42,7 +42,9 @@ fn explain(error: RequestAuthError, request: &SignedRequest<'_>, app: &App) -> S
             app.id
         ),
         RequestAuthError::TimestampExpired { given, now } => format!(
-            "auth_timestamp {given} is more than {WINDOW_S} s from the server's time {now}: set the clock of the sender"
+            "Timestamp expired: auth_timestamp {} is not within {WINDOW_S} s of the server's time {}: set the clock of the sender",
+            moment(given),
+            moment(now)
         ),
         RequestAuthError::BodyDigest => {
             "body_md5 is not the MD5 digest of the body as it arrived: sign the very bytes that are sent"
@@ -58,5 +60,16 @@ fn explain(error: RequestAuthError, request: &SignedRequest<'_>, app: &App) -> S
             )
         }
         other => format!("{other}: sign the request"),
+    }
+}
+
+/// Seconds since 1970, with the date that they mean.
+fn moment(seconds: u64) -> String {
+    // The calendar ends with the year 9999.
+    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        Some(time) if seconds < 253_402_300_800 => {
+            format!("{seconds} ({})", humantime::format_rfc3339_seconds(time))
+        }
+        _ => seconds.to_string(),
     }
 }

@@ -287,8 +287,8 @@ impl Local {
     }
 
     pub(crate) fn sign_out(&mut self, conn: &Conn) {
-        let Some(user_id) = conn.user.borrow_mut().take() else { return };
-        let key = (conn.app.index, user_id);
+        let Some(user) = conn.user.borrow_mut().take() else { return };
+        let key = (conn.app.index, user.id);
         if let Some(conns) = self.users.get_mut(&key) {
             conns.retain(|other| other.at != conn.at);
             if conns.is_empty() {

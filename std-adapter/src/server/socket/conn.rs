@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::stream::Stream;
 use crate::server::hub::AppRef;
-use crate::server::hub::mail::ConnRef;
+use crate::server::hub::mail::{ConnRef, Member};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -42,7 +42,7 @@ pub(crate) struct Conn {
     pub(crate) core: RefCell<ServerConn>,
     pub(crate) subs: RefCell<Vec<Sub>>,
     /// The user that has signed in.
-    pub(crate) user: RefCell<Option<Box<str>>>,
+    pub(crate) user: RefCell<Option<Box<Member>>>,
     /// The beginning of a frame whose rest has not arrived; empty most of the time.
     pub(crate) tail: RefCell<Vec<u8>>,
     outbox: RefCell<Option<Box<Outbox>>>,

@@ -110,7 +110,8 @@ fn admit(
     match channel.kind() {
         ChannelKind::Public => return Ok(None),
         ChannelKind::User => {
-            let signed_in = conn.user.borrow().as_deref() == channel.user_id();
+            let user = conn.user.borrow();
+            let signed_in = user.as_ref().map(|user| &*user.id) == channel.user_id();
             let text = "Sign in as this user before subscribing to the user's channel.";
             return if signed_in { Ok(None) } else { Err(Refusal::auth(text)) };
         }
@@ -127,7 +128,7 @@ fn admit(
     }
     let Some(channel_data) = channel_data else {
         let user = conn.user.borrow();
-        return user.as_ref().map(|id| Some(Member { id: id.clone(), info: None })).ok_or_else(|| {
+        return user.as_deref().map(|user| Some(user.clone())).ok_or_else(|| {
             Refusal::auth(format!(
                 "{name} is a presence channel and the subscription must include channel_data, unless the user has signed in"
             ))
@@ -322,23 +323,24 @@ fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data: &str) {
             _ => "Invalid key in sign-in auth data (expected APP_KEY:SIGNATURE)".into(),
         });
     }
-    let id = match UserData::parse(user_data) {
-        Ok(data) => String::from_iter(data.id.chars()),
+    let user = match UserData::parse(user_data) {
+        Ok(data) => Member {
+            id: String::from_iter(data.id.chars()).into(),
+            info: data.user_info.map(|info| info.text().into()),
+        },
         Err(error) => return refused(format!("user_data is not usable: {error}")),
     };
     let max = app.limits.max_user_id as usize;
-    if id.chars().count() > max {
+    if user.id.chars().count() > max {
         return refused(format!("The user id is longer than {max} characters."));
     }
-    let current = conn.user.borrow().clone();
+    let current = conn.user.borrow().as_ref().map(|current| current.id == user.id);
     match current {
-        Some(current) if *current != *id => {
-            return refused("This connection is signed in as another user.".into());
-        }
-        Some(_) => {}
+        Some(false) => return refused("This connection is signed in as another user.".into()),
+        Some(true) => {}
         None => {
-            *conn.user.borrow_mut() = Some(id.as_str().into());
-            shard.local.borrow_mut().sign_in(conn, &id);
+            shard.local.borrow_mut().sign_in(conn, &user.id);
+            *conn.user.borrow_mut() = Some(Box::new(user));
         }
     }
     let sent = send_frame(conn, |tx| pusher::encode_signin_success(tx, user_data));
