@@ -57,6 +57,10 @@ pub(super) fn run(args: Args) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    // A socket is a descriptor, and the usual limit of 1,024 would be the limit of connections.
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     // One thread waits for signals; the server has threads of its own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(settings)),
