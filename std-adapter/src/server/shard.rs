@@ -23,6 +23,12 @@ use tokio::sync::{Notify, mpsc};
 const READ_BYTES: usize = 64 * 1024;
 const WRITE_BYTES: usize = 16 * 1024;
 
+/// Mail that is taken at once.
+const MAX_BATCH: usize = 1024;
+
+/// How often others get a turn under load before what is due is written.
+const GATHER_TURNS: u32 = 2;
+
 /// Memory for one read and its replies; sockets take turns, so one is enough for all of them.
 pub(crate) struct Scratch {
     pub(crate) rx: Box<[u8]>,
@@ -91,7 +97,7 @@ impl Shard {
         while !self.stopped.get() {
             tokio::select! {
                 biased;
-                count = mail.recv_many(&mut batch, 1024) => {
+                count = mail.recv_many(&mut batch, MAX_BATCH) => {
                     if count == 0 {
                         return; // every handle is gone
                     }
@@ -99,8 +105,27 @@ impl Shard {
                 }
                 () = self.wake.notified() => {}
             }
-            for mail in batch.drain(..) {
-                self.receive(mail);
+            // More than one piece at a time means load: whoever else is ready to publish then gets a turn
+            // before the writes, and a socket gets in one write what would have been several.
+            let mut turns = if batch.len() > 1 { GATHER_TURNS } else { 0 };
+            loop {
+                for mail in batch.drain(..) {
+                    self.receive(mail);
+                }
+                if turns == 0 {
+                    break;
+                }
+                turns -= 1;
+                tokio::task::yield_now().await;
+                while batch.len() < MAX_BATCH
+                    && let Ok(mail) = mail.try_recv()
+                {
+                    batch.push(mail);
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                self.hub.taken(self.id, batch.len());
             }
             self.flush();
         }
