@@ -17,7 +17,7 @@ fn publish(server: &ServerHandle, data: &str) {
 fn fr_115_the_slow_one_is_cut_and_told_why_and_the_others_get_everything() {
     let server = start_with(app(), |config| {
         config.max_queue_bytes = 200_000;
-        config.close_timeout = Duration::from_secs(20);
+        config.close_timeout = Duration::from_secs(1);
     });
     let mut slow = Client::connect(&server);
     slow.subscribe("a");
@@ -46,6 +46,8 @@ fn fr_115_the_slow_one_is_cut_and_told_why_and_the_others_get_everything() {
     for client in healthy {
         assert_eq!(client.join().unwrap(), 2_000);
     }
+    // It reads again after the time for closing, which is no time to read all that lies before the reason.
+    std::thread::sleep(Duration::from_millis(2_500));
     let (mut events, mut told) = (0, String::new());
     let close = loop {
         match slow.ws.read().expect("whole frames up to the close frame") {

@@ -70,6 +70,7 @@ pub struct ServerConfig {
     /// (default 120 s, as with Pusher).
     pub activity_timeout: Duration,
     /// How long a pinged client may stay silent before it is closed with 4201 (default 30 s).
+    /// A client that is cut because it reads too slowly has this long to read the reason.
     pub pong_timeout: Duration,
     /// How long to wait for a client's answer to a close frame (default 5 s).
     pub close_timeout: Duration,

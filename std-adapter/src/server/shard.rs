@@ -11,11 +11,10 @@ use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 use tidings_core::io::TxBuf;
 use tidings_core::pusher::ErrorCode;
 use tidings_core::pusher::server::{ServerConfig as Protocol, Timeout};
-use tidings_core::time::Instant;
+use tidings_core::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// The largest frame that a shard reads or writes in one system call, before a message is put
@@ -154,6 +153,9 @@ impl Shard {
         let dropped = conn.drop_waiting();
         let limit = self.hub.config().max_queue_bytes;
         tracing::info!(socket_id = %conn.socket_id, dropped, limit, "slow consumer closed");
+        let patience =
+            u64::try_from(self.hub.config().pong_timeout.as_millis()).unwrap_or(u64::MAX);
+        conn.patience.set(self.now().saturating_add(Duration::from_millis(patience)));
         let reason = format!("Slow consumer: more than {limit} bytes waited for this socket");
         self.close(conn, ErrorCode::OVER_CAPACITY, &reason);
     }
@@ -290,7 +292,7 @@ impl Shard {
 
     /// Looks once a second at the sockets whose deadline may have come.
     async fn sweep(self: Rc<Self>) {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut due: Vec<ConnRef> = Vec::new();
         while !self.stopped.get() {
@@ -307,6 +309,12 @@ impl Shard {
     }
 
     fn time_out(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
+        if conn.waiting() > 0 && now < conn.patience.get() {
+            // The reason of the cut lies behind what the peer has not read yet.
+            let next = now.saturating_add(Duration::from_secs(1));
+            self.wheel.borrow_mut().insert(next, conn.at);
+            return;
+        }
         let mut memory = [0; 512];
         let mut tx = TxBuf::new(&mut memory);
         let timeout = conn.core.borrow_mut().handle_timeout(&self.protocol, now, &mut tx);
@@ -339,7 +347,7 @@ impl Shard {
         tokio::task::spawn_local(async move {
             for chunk in refs.chunks(a_step) {
                 hub.send(shard, Mail::Close { conns: chunk.into() });
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         });
     }

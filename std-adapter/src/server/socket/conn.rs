@@ -10,6 +10,7 @@ use std::io;
 use std::rc::Rc;
 use tidings_core::pusher::SocketId;
 use tidings_core::pusher::server::ServerConn;
+use tidings_core::time::Instant;
 
 /// A subscription as the socket's own shard sees it.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub(crate) struct Conn {
     /// The last two gatherings that this socket was in, see `Local::flush`.
     gather: Cell<(u32, u32)>,
     failed: Cell<bool>,
+    /// Until when a socket that was cut for its slowness may take its time to read the reason.
+    pub(crate) patience: Cell<Instant>,
 }
 
 /// What became of bytes for a socket.
@@ -90,6 +93,7 @@ impl Conn {
             client_events: Cell::default(),
             gather: Cell::default(),
             failed: Cell::default(),
+            patience: Cell::default(),
         }
     }
 
