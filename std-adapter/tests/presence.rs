@@ -194,15 +194,12 @@ fn events_reach_members_once_each() {
     for (n, client) in clients.iter_mut().enumerate() {
         client.join(CHANNEL, &format!("u{}", n % 2));
     }
-    for client in &mut clients {
-        client.pending();
-    }
     for n in 0..100 {
         server.publish("id", Event::new(CHANNEL, "n", &n.to_string())).unwrap();
     }
     for client in &mut clients {
         for n in 0..100 {
-            assert_eq!(client.event()["data"], n.to_string());
+            assert_eq!(client.wait_for("n")["data"], n.to_string());
         }
         assert_eq!(client.pending(), [] as [Value; 0]);
     }
