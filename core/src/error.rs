@@ -55,8 +55,6 @@ pub enum UsageError {
     CloseCode,
     /// The payload of a ping or pong is longer than 125 bytes (RFC 6455 section 5.5).
     ControlTooLong,
-    /// The name is no valid event name.
-    EventName,
     /// A part of the opening handshake has characters that it must not have (RFC 6455 section 4.1).
     HandshakeField,
     /// A message in fragments is under way: finish it before another one starts (RFC 6455 section 5.4).
@@ -74,7 +72,6 @@ impl fmt::Display for UsageError {
         f.write_str(match self {
             Self::CloseCode => "this close code must not be sent",
             Self::ControlTooLong => "a ping or pong has at most 125 bytes",
-            Self::EventName => "not a valid event name",
             Self::HandshakeField => "a part of the handshake has forbidden characters",
             Self::MessageUnfinished => "finish the fragmented message first",
             Self::NotOpen => "the connection is not open",

@@ -11,6 +11,8 @@
 //! To add a target: the hook, a line in `TARGETS`, `fuzz_targets/NAME.rs`, a `[[bin]]` in the manifest, and seeds that
 //! `seeds/README.md` explains. A test tells what is missing.
 
+mod auth;
+mod handshake;
 mod io;
 mod json;
 mod pusher;
@@ -20,6 +22,8 @@ mod websocket;
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
+pub use auth::auth_query;
+pub use handshake::{handshake_request, handshake_response};
 pub use io::buffers;
 pub use json::{channel_name, json};
 pub use pusher::{connect_target, server_message, server_session};
@@ -30,11 +34,14 @@ pub type Hook = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Hook)] = &[
+    ("auth_query", auth_query),
     ("buffers", buffers),
     ("channel_name", channel_name),
     ("connect_target", connect_target),
     ("frame_header", frame_header),
     ("frame_stream", frame_stream),
+    ("handshake_request", handshake_request),
+    ("handshake_response", handshake_response),
     ("json", json),
     ("server_message", server_message),
     ("server_session", server_session),

@@ -51,6 +51,15 @@ fn sign_ins_are_signed_as_the_sdks_sign_them() {
 }
 
 #[test]
+fn fr_088_what_is_no_signature_is_told_apart_from_a_wrong_one() {
+    let verify = |auth| verify_channel(&key(), APP_KEY, SOCKET, "private-a", None, auth);
+    assert_eq!(verify(""), Err(ChannelAuthError::NoColon));
+    assert_eq!(verify("{\"auth\""), Err(ChannelAuthError::NoColon));
+    assert_eq!(verify("other:00"), Err(ChannelAuthError::Key));
+    assert_eq!(verify(&format!("{APP_KEY}:")), Err(ChannelAuthError::Mismatch));
+}
+
+#[test]
 fn webhooks_are_verified_over_the_raw_body() {
     for [body, signature] in rows(include_str!("../vectors/webhook_signatures.tsv")) {
         assert!(verify_webhook(&key(), body.as_bytes(), signature), "{body}");

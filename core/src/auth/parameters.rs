@@ -41,10 +41,8 @@ impl<'a> Parameters<'a> {
     /// `None` when there are too many.
     pub(super) fn parse(query: &'a str, keys: Keys) -> Option<Self> {
         let mut parameters = Self { list: [Parameter::default(); MAX_PARAMETERS], len: 0 };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let parameter = Parameter { key, value };
-            if !is(key, "auth_signature") {
+        for parameter in pairs(query) {
+            if !is(parameter.key, "auth_signature") {
                 *parameters.list.get_mut(parameters.len)? = parameter;
                 parameters.len = parameters.len.saturating_add(1);
             }
@@ -87,6 +85,22 @@ impl<'a> Parameters<'a> {
             before = Some(parameter.key);
         }
     }
+}
+
+/// The parameters of a query, in its order. (`str::split` keeps a way to panic when it is optimised for size.)
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = Parameter<'_>> {
+    let mut rest = query;
+    core::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (pair, after) = rest.split_once('&').unwrap_or((rest, ""));
+            rest = after;
+            if !pair.is_empty() {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                return Some(Parameter { key, value });
+            }
+        }
+        None
+    })
 }
 
 /// Stable, without a call into the allocating sort; the lists are short and nearly sorted by the SDKs.

@@ -5,7 +5,7 @@ use core::fmt;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
-use super::parameters::{Keys, Parameters, Repeats, decoded, is, write_decoded};
+use super::parameters::{Keys, Parameters, Repeats, decoded, is, pairs, write_decoded};
 use super::signature::{Signature, SigningKey, hex};
 
 /// A request with the query parameters that sign it.
@@ -76,8 +76,7 @@ impl core::error::Error for RequestAuthError {}
 /// case.
 #[must_use]
 pub fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(key, _)| is(key, name)).map(|(_, value)| value)
+    pairs(query).find(|parameter| is(parameter.key, name)).map(|parameter| parameter.value)
 }
 
 impl SignedRequest<'_> {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tidings_core::io::{Parse, TxBuf};
 use tidings_core::pusher::server::ServerConn;
 use tidings_core::pusher::{ConnectTarget, ErrorCode, SocketId, check_protocol};
-use tidings_core::websocket::handshake::{HeadLimits, Refusal, RequestHead, UpgradeRequest};
+use tidings_core::websocket::handshake::{HeadLimits, HeadScanner, Refusal, UpgradeRequest};
 
 /// Room for the answer to an opening handshake: the 101 and the first frames.
 const REPLY_BYTES: usize = 2048;
@@ -97,6 +97,8 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
 async fn read_head(shard: &Rc<Shard>, stream: &Stream) -> Opening {
     // A head that comes in one piece, as nearly all do, is never copied.
     let mut earlier = Vec::new();
+    // One that comes byte by byte costs no more than that.
+    let mut scanner = HeadScanner::new();
     loop {
         if stream.readable().await.is_err() {
             return Opening::Gone;
@@ -115,7 +117,7 @@ async fn read_head(shard: &Rc<Shard>, stream: &Stream) -> Opening {
             earlier.extend_from_slice(read);
             Cow::Owned(std::mem::take(&mut earlier))
         };
-        match decide(shard, &input) {
+        match decide(shard, &mut scanner, &input) {
             Some(opening) => return opening,
             None => earlier = input.into_owned(),
         }
@@ -123,12 +125,12 @@ async fn read_head(shard: &Rc<Shard>, stream: &Stream) -> Opening {
 }
 
 /// Decides on the head at the front of `input`; `None` while it is not complete.
-fn decide(shard: &Shard, input: &[u8]) -> Option<Opening> {
+fn decide(shard: &Shard, scanner: &mut HeadScanner, input: &[u8]) -> Option<Opening> {
     let config = shard.hub.config();
     let limits = HeadLimits::new()
         .max_bytes(config.max_head_bytes as usize)
         .max_fields(config.max_headers as usize);
-    let (head, consumed) = match RequestHead::parse(input, limits) {
+    let (head, consumed) = match scanner.request(input, limits) {
         Ok(Parse::Done { value, consumed }) => (value, consumed),
         Ok(Parse::NeedMore { .. }) => return None,
         Err(error) => {

@@ -1,0 +1,4 @@
+//! Signed requests.
+#![cfg_attr(fuzzing, no_main)]
+
+tidings_fuzz::target!(auth_query);

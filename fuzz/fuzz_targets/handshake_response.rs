@@ -1,0 +1,4 @@
+//! The answer to a client's handshake.
+#![cfg_attr(fuzzing, no_main)]
+
+tidings_fuzz::target!(handshake_response);
