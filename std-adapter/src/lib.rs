@@ -7,6 +7,8 @@
 
 #[cfg(feature = "server")]
 mod app;
+#[cfg(all(feature = "bench", target_os = "linux"))]
+mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

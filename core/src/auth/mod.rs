@@ -23,6 +23,6 @@ mod webhook;
 pub use channel::{ChannelAuthError, sign_channel, sign_user, verify_channel, verify_user};
 pub use identity::{IdentityError, PresenceData, UserData};
 pub use parameters::MAX_PARAMETERS;
-pub use request::{RequestAuthError, SignedRequest, parameter};
+pub use request::{BodyDigest, RequestAuthError, SignedRequest, body_md5, parameter};
 pub use signature::{Signature, SigningKey};
 pub use webhook::{sign_webhook, verify_webhook};

@@ -72,6 +72,34 @@ impl fmt::Display for RequestAuthError {
 
 impl core::error::Error for RequestAuthError {}
 
+/// The digest of a request's body, for the parameter `body_md5`: 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyDigest {
+    digits: [u8; 32],
+}
+
+impl BodyDigest {
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.digits).unwrap_or_default()
+    }
+
+    /// Whether `received` is this digest.
+    #[must_use]
+    pub fn matches(&self, received: &str) -> bool {
+        self.digits.ct_eq(received.as_bytes()).into()
+    }
+}
+
+/// The MD5 digest of a body. It guards against accidents; what keeps attackers out is the signature over it.
+#[must_use]
+pub fn body_md5(body: &[u8]) -> BodyDigest {
+    let mut digits = [0; 32];
+    hex(&Md5::digest(body), &mut digits);
+    BodyDigest { digits }
+}
+
 /// The value of a query parameter as it stands in the query; of several the first. Keys are compared without regard to
 /// case.
 #[must_use]
@@ -119,12 +147,8 @@ impl SignedRequest<'_> {
         match parameter(self.query, "body_md5") {
             None if self.body.is_empty() => Ok(()),
             None => Err(RequestAuthError::Missing("body_md5")),
-            Some(given) => {
-                let mut digits = [0; 32];
-                hex(&Md5::digest(self.body), &mut digits);
-                let same: bool = digits.ct_eq(given.as_bytes()).into();
-                if same { Ok(()) } else { Err(RequestAuthError::BodyDigest) }
-            }
+            Some(given) if body_md5(self.body).matches(given) => Ok(()),
+            Some(_) => Err(RequestAuthError::BodyDigest),
         }
     }
 

@@ -24,6 +24,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put load on a Pusher-compatible server and measure it
+    #[cfg(all(feature = "bench", target_os = "linux"))]
+    Bench(Box<crate::bench::BenchArgs>),
     Serve(Box<serve::Args>),
 }
 
@@ -31,6 +34,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::parse().command {
+        #[cfg(all(feature = "bench", target_os = "linux"))]
+        Command::Bench(args) => crate::bench::run(&args),
         Command::Serve(args) => serve::run(*args),
     }
 }

@@ -61,9 +61,9 @@ mod tests {
         let mut wheel = Wheel::default();
         wheel.insert(Instant::from_millis(2_500), conn(1));
         wheel.insert(Instant::from_millis(3_000), conn(2));
-        assert_eq!(due(&mut wheel, 2_999), []);
+        assert_eq!(due(&mut wheel, 2_999), [0; 0]);
         assert_eq!(due(&mut wheel, 3_000), [1, 2]);
-        assert_eq!(due(&mut wheel, 9_000), []);
+        assert_eq!(due(&mut wheel, 9_000), [0; 0]);
     }
 
     #[test]
