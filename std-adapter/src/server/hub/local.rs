@@ -53,14 +53,14 @@ impl Batch {
         Self { frames, exceptions }
     }
 
-    /// Calls `send` with what `socket_id` is to get: all of it, most of the time.
-    fn parts_for(&self, socket_id: SocketId, mut send: impl FnMut(&Bytes)) {
-        if self.exceptions.iter().all(|(_, except)| *except != socket_id) {
+    /// Calls `send` with what a socket is to get: all of it, most of the time.
+    fn parts_for(&self, conn: &Conn, mut send: impl FnMut(&Bytes)) {
+        if self.exceptions.iter().all(|(_, except)| *except != conn.socket_id) {
             return send(&self.frames);
         }
         let mut from = 0;
         for (range, except) in &self.exceptions {
-            if *except == socket_id {
+            if *except == conn.socket_id {
                 if range.start > from {
                     send(&self.frames.slice(from..range.start));
                 }
@@ -247,7 +247,7 @@ impl Local {
         }
         let batch = Batch::take(&mut slot.value.due);
         for conn in &slot.value.subscribers {
-            batch.parts_for(conn.socket_id, |frames| note(conn, conn.send_shared(frames), trouble));
+            batch.parts_for(conn, |frames| note(conn, conn.send_shared(frames), trouble));
         }
     }
 
@@ -266,10 +266,10 @@ impl Local {
             let batch = Batch::take(&mut slot.value.due);
             for conn in &slot.value.subscribers {
                 if conn.is_gathered(tick) {
-                    batch.parts_for(conn.socket_id, |frames| conn.queue(frames.clone()));
+                    batch.parts_for(conn, |frames| conn.queue(frames.clone()));
                     gathered.push(Rc::clone(conn));
                 } else {
-                    batch.parts_for(conn.socket_id, |frames| {
+                    batch.parts_for(conn, |frames| {
                         note(conn, conn.send_shared(frames), trouble);
                     });
                 }

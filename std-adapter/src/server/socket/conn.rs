@@ -35,24 +35,27 @@ struct Window {
     used: u32,
 }
 
+/// What a delivery looks at comes first and stays together: a fan-out walks over thousands of these, and what
+/// the processor has to fetch for each is most of its own cost.
+#[repr(C)]
 pub(crate) struct Conn {
+    outbox: RefCell<Option<Box<Outbox>>>,
     stream: Stream,
+    failed: Cell<bool>,
+    /// The last two gatherings that this socket was in, see `Local::flush`.
+    gather: Cell<(u32, u32)>,
+    pub(crate) socket_id: SocketId,
     pub(crate) app: AppRef,
     pub(crate) at: ConnRef,
-    pub(crate) socket_id: SocketId,
     pub(crate) core: RefCell<ServerConn>,
     pub(crate) subs: RefCell<Vec<Sub>>,
     /// The user that has signed in.
     pub(crate) user: RefCell<Option<Box<Member>>>,
     /// The beginning of a frame whose rest has not arrived; empty most of the time.
     pub(crate) tail: RefCell<Vec<u8>>,
-    outbox: RefCell<Option<Box<Outbox>>>,
     max_waiting: usize,
     pub(crate) next_ticket: Cell<u32>,
     client_events: Cell<Window>,
-    /// The last two gatherings that this socket was in, see `Local::flush`.
-    gather: Cell<(u32, u32)>,
-    failed: Cell<bool>,
     /// Until when a socket that was cut for its slowness may take its time to read the reason.
     pub(crate) patience: Cell<Instant>,
 }
