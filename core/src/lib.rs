@@ -8,7 +8,7 @@
 //!
 //! | layer | what it does |
 //! |---|---|
-//! | [`pusher`] | the Pusher Channels protocol, version 7: messages, codes, the server's connection |
+//! | [`pusher`] | the Pusher Channels protocol, version 7: messages, codes, both ends of a connection |
 //! | [`channel`], [`auth`], [`json`] | what the dialects share: names, signatures, JSON text |
 //! | [`websocket`] | RFC 6455 for both roles |
 //! | [`io`], [`time`], [`entropy`], [`limits`], [`error`] | the ground |
@@ -53,5 +53,7 @@ pub mod io;
 pub mod json;
 pub mod limits;
 pub mod pusher;
+#[cfg(feature = "client")]
+pub mod reconnect;
 pub mod time;
 pub mod websocket;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("channel", &["json"]),
     ("auth", &["channel", "json"]),
     ("pusher", &["auth", "channel", "json", "websocket"]),
+    ("reconnect", &["pusher"]),
 ];
 
 #[test]

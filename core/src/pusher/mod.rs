@@ -1,10 +1,12 @@
 //! The Pusher Channels protocol, version 7.
 //!
 //! The reader is tolerant, the writer exact: what any known client sends is understood, and what is sent is what
-//! every known client reads. [`server`] is the server's end of a connection; the functions `encode_*` write the
+//! every known client reads. [`client`] and [`server`] are the ends of a connection; the functions `encode_*` write the
 //! messages of both directions, [`ServerMessage`] reads those of a server; [`ConnectTarget`] and [`check_protocol`]
 //! judge a connection attempt.
 
+#[cfg(feature = "client")]
+pub mod client;
 mod closed;
 mod code;
 mod encode;

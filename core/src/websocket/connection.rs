@@ -116,6 +116,20 @@ impl<M: Masking> Connection<M> {
         }
     }
 
+    /// Makes it a new connection, for the next transport.
+    #[cfg(feature = "client")]
+    pub(crate) fn reset(&mut self, limits: Limits) {
+        self.assembler = Assembler::new(limits, Delivery::Whole);
+        self.sending = None;
+        self.state = State::Open;
+    }
+
+    /// The key for a frame that is encoded elsewhere.
+    #[cfg(feature = "client")]
+    pub(crate) fn next_key(&mut self) -> Option<[u8; 4]> {
+        self.role.next_key()
+    }
+
     /// Where the closing handshake stands.
     #[must_use]
     pub const fn state(&self) -> State {
@@ -379,6 +393,14 @@ impl<M: Masking> Connection<M> {
             None => Ok(()),
             Some(_) => Err(UsageError::MessageUnfinished),
         }
+    }
+}
+
+#[cfg(feature = "client")]
+impl<E> Connection<super::role::ClientRole<E>> {
+    /// The source of the masking keys.
+    pub(crate) const fn entropy(&mut self) -> &mut E {
+        &mut self.role.0
     }
 }
 

@@ -210,7 +210,7 @@ impl ServerConn {
             tx.truncate(start);
             return Err(match error {
                 SendError::Capacity(CapacityError::Tx(full)) => more(full, written).into(),
-                SendError::Usage(_) => error,
+                SendError::Capacity(CapacityError::Channels) | SendError::Usage(_) => error,
             });
         }
         self.enter(Phase::Closing, now);
@@ -357,7 +357,7 @@ impl ServerConn {
         match sent {
             Ok(()) => Ok(outcome),
             Err(SendError::Capacity(CapacityError::Tx(full))) => Err(full),
-            Err(SendError::Usage(_)) => {
+            Err(SendError::Capacity(CapacityError::Channels) | SendError::Usage(_)) => {
                 debug_assert!(false, "an open connection can be written to");
                 self.enter(Phase::Closed, now);
                 Ok(Timeout::Drop)

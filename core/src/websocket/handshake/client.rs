@@ -16,7 +16,8 @@ pub struct ClientHandshake<'a> {
     host: &'a str,
     port: u16,
     secure: bool,
-    target: &'a str,
+    /// Path and query, in pieces.
+    target: [&'a str; 4],
     protocols: &'a [&'a str],
     headers: &'a [(&'a str, &'a str)],
 }
@@ -24,6 +25,11 @@ pub struct ClientHandshake<'a> {
 impl<'a> ClientHandshake<'a> {
     /// A handshake with the server of that name (or address) and port for `target`, which is path and query.
     pub const fn new(host: &'a str, port: u16, target: &'a str) -> Self {
+        Self::with_target(host, port, [target, "", "", ""])
+    }
+
+    /// As [`new`](Self::new) with a target in pieces, for whom cannot join them.
+    pub(crate) const fn with_target(host: &'a str, port: u16, target: [&'a str; 4]) -> Self {
         Self { host, port, secure: false, target, protocols: &[], headers: &[] }
     }
 
@@ -82,10 +88,12 @@ impl<'a> ClientHandshake<'a> {
     }
 
     fn is_well_formed(&self) -> bool {
-        let visible = |text: &str| !text.is_empty() && target_len(text.as_bytes()) == text.len();
-        visible(self.host)
-            && visible(self.target)
-            && self.target.starts_with('/')
+        let visible = |text: &str| target_len(text.as_bytes()) == text.len();
+        let first = self.target.iter().find(|piece| !piece.is_empty());
+        !self.host.is_empty()
+            && visible(self.host)
+            && self.target.iter().all(|piece| visible(piece))
+            && first.is_some_and(|piece| piece.starts_with('/'))
             && self.protocols.iter().all(|name| is_token_only(name.as_bytes()))
             && self.headers.iter().all(|(name, value)| {
                 is_token_only(name.as_bytes()) && is_text_only(value.as_bytes())
@@ -94,7 +102,7 @@ impl<'a> ClientHandshake<'a> {
 
     fn write(&self, key: &[u8], tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
         tx.put(b"GET ")?;
-        tx.put(self.target.as_bytes())?;
+        self.target.iter().try_for_each(|piece| tx.put(piece.as_bytes()))?;
         tx.put(b" HTTP/1.1\r\nHost: ")?;
         self.write_host(tx)?;
         tx.put(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")?;
@@ -217,6 +225,11 @@ impl fmt::Debug for AwaitingResponse<'_> {
 }
 
 impl AwaitingResponse<'_> {
+    /// The same without the subprotocols that were offered, so that the choice of any is a mistake.
+    pub(crate) const fn detached(self) -> AwaitingResponse<'static> {
+        AwaitingResponse { accept: self.accept, protocols: &[] }
+    }
+
     /// Reads the response at the front of `input`; bytes after it are the first frames. Interim responses (1xx
     /// other than 101) are passed over.
     ///

@@ -1,0 +1,112 @@
+//! The channels that a client wants to be subscribed to.
+
+use crate::channel::ChannelKind;
+
+/// A channel of one client. It stays the same over reconnects, until the channel is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChannelId {
+    pub(super) index: u16,
+    /// Tells the channel from an earlier one in the same slot.
+    pub(super) generation: u16,
+}
+
+impl ChannelId {
+    /// The slot's place in the table, for side tables of the adapter.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// How far a subscription has come on the present connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subscription {
+    /// It waits for its turn, for a connection, or for the sign-in.
+    Waiting,
+    /// Its signature was asked for.
+    Authorizing,
+    /// The server was asked.
+    Requested,
+    /// It is in force.
+    Subscribed,
+    /// It was refused: on this connection it is not tried again by itself.
+    Rejected,
+}
+
+/// A place for one channel.
+#[derive(Debug, Clone)]
+pub struct Slot<N> {
+    pub(super) name: Option<N>,
+    pub(super) generation: u16,
+    pub(super) kind: ChannelKind,
+    pub(super) subscription: Subscription,
+}
+
+impl<N> Slot<N> {
+    /// A free place.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            name: None,
+            generation: 0,
+            kind: ChannelKind::Public,
+            subscription: Subscription::Waiting,
+        }
+    }
+}
+
+impl<N> Slot<N> {
+    /// The name of the channel that has this place.
+    #[must_use]
+    pub const fn name(&self) -> Option<&N> {
+        self.name.as_ref()
+    }
+}
+
+impl<N> Default for Slot<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where a client keeps its channels.
+///
+/// A device has a [`heapless::Vec`], whose size is part of its type. Where there is a heap an adapter brings a table
+/// that grows, and may find names by a map of its own.
+pub trait Table {
+    /// A channel's name, such as `&'static str`.
+    type Name: AsRef<str>;
+
+    /// The places.
+    fn slots(&self) -> &[Slot<Self::Name>];
+
+    /// The places.
+    fn slots_mut(&mut self) -> &mut [Slot<Self::Name>];
+
+    /// Adds a free place at the end; false when there is no room for one.
+    fn grow(&mut self) -> bool;
+
+    /// The place of the channel with this name.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.slots().iter().position(|slot| slot.name.as_ref().is_some_and(|n| n.as_ref() == name))
+    }
+
+    /// Called when a place was taken for a channel, or freed; for tables that index by name.
+    fn changed(&mut self, _place: usize) {}
+}
+
+impl<N: AsRef<str>, const CHANNELS: usize> Table for heapless::Vec<Slot<N>, CHANNELS> {
+    type Name = N;
+
+    fn slots(&self) -> &[Slot<N>] {
+        self
+    }
+
+    fn slots_mut(&mut self) -> &mut [Slot<N>] {
+        self
+    }
+
+    fn grow(&mut self) -> bool {
+        self.push(Slot::new()).is_ok()
+    }
+}
