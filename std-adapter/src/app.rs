@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::server::webhook::{Outlet, Webhook};
 use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
 
@@ -39,12 +40,15 @@ pub struct App {
     /// channel) within [`ServerConfig::user_authentication_timeout`](crate::ServerConfig); one that
     /// does not is closed with 4009. Default off. Signing in is possible either way.
     pub user_authentication: bool,
+    /// Endpoints of the application that are told what happens (default: none).
+    pub webhooks: Vec<Webhook>,
     /// Bounds on names, events and presence.
     pub limits: AppLimits,
     /// The app's place in [`Apps`].
     index: u32,
     secret: Secret,
     signing: SigningKey,
+    outlet: Outlet,
     connections: AtomicU32,
 }
 
@@ -65,7 +69,9 @@ impl App {
             max_connections: None,
             max_client_events_per_second: Some(10),
             user_authentication: false,
+            webhooks: Vec::new(),
             limits: AppLimits::default(),
+            outlet: Outlet::default(),
             index: 0,
             signing: SigningKey::new(secret.0.as_bytes()),
             secret,
@@ -108,6 +114,21 @@ impl App {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Where what happens in the app is told; ready once the app is one of [`Apps`].
+    pub(crate) const fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// Makes the outlet for the endpoints that the app has now.
+    fn ready(&mut self) -> Result<(), AppError> {
+        self.outlet = Outlet::new(&self.webhooks).map_err(|(url, reason)| AppError::Webhook {
+            id: self.id.clone(),
+            url,
+            reason,
+        })?;
+        Ok(())
+    }
+
     #[cfg(test)]
     pub(crate) fn secret(&self) -> &[u8] {
         self.secret.0.as_bytes()
@@ -130,6 +151,7 @@ impl fmt::Debug for App {
             .field("max_connections", &self.max_connections)
             .field("max_client_events_per_second", &self.max_client_events_per_second)
             .field("user_authentication", &self.user_authentication)
+            .field("webhooks", &self.webhooks)
             .field("limits", &self.limits)
             .field("connections", &self.connections())
             .finish()
@@ -206,10 +228,11 @@ impl Apps {
     /// # Errors
     ///
     /// When an id, key or secret is empty, an id or key holds a character that a URL path would
-    /// have to escape, or two apps have the same id or key.
+    /// have to escape, two apps have the same id or key, or a webhook cannot be sent to.
     pub fn new(mut apps: Vec<App>) -> Result<Self, AppError> {
         for (index, app) in (0..).zip(&mut apps) {
             app.index = index;
+            app.ready()?;
         }
         let mut by_key = HashMap::default();
         let mut by_id = HashMap::default();
@@ -233,11 +256,16 @@ impl Apps {
     /// The one app of [`App::development`].
     #[must_use]
     pub fn development() -> Self {
-        Self::development_with(App::development())
+        Self::only(App::development())
     }
 
     /// The development app with other rules.
-    pub(crate) fn development_with(app: App) -> Self {
+    pub(crate) fn development_with(mut app: App) -> Result<Self, AppError> {
+        app.ready()?;
+        Ok(Self::only(app))
+    }
+
+    fn only(app: App) -> Self {
         let app = Arc::new(app);
         let by_key = std::iter::once((app.key.clone(), Arc::clone(&app))).collect();
         let by_id = std::iter::once((app.id.clone(), Arc::clone(&app))).collect();
@@ -341,6 +369,16 @@ pub enum AppError {
         id: Box<str>,
         /// `id`, `key` or `secret`.
         field: &'static str,
+    },
+    /// A webhook cannot be sent as it is configured.
+    #[error("the webhook `{url}` of the app `{id}` is of no use: {reason}")]
+    Webhook {
+        /// The app's id.
+        id: Box<str>,
+        /// The URL, without its query.
+        url: Box<str>,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// An id or key cannot stand in a URL path as it is.
     #[error(

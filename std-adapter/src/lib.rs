@@ -24,6 +24,6 @@ pub use config::ServerConfig;
 #[cfg(feature = "server")]
 pub use server::{
     ChannelInfo, Event, EventError, Events, Lagged, Server, ServerBuilder, ServerEvent,
-    ServerHandle, Service, StartError,
+    ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
 };
 pub use tidings_core as core;

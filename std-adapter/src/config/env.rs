@@ -44,6 +44,7 @@ const SOKETI: &[(&str, &str, Soketi)] = &[
     ("DEFAULT_APP_MAX_CONNS", "max_connections", Soketi::Quota),
     ("DEFAULT_APP_SECRET", "app_secret", Soketi::Same),
     ("DEFAULT_APP_USER_AUTHENTICATION", "user_authentication", Soketi::Same),
+    ("DEFAULT_APP_WEBHOOKS", "webhooks", Soketi::Same),
     ("EVENT_MAX_BATCH_SIZE", "max_batch", Soketi::Same),
     ("EVENT_MAX_CHANNELS_AT_ONCE", "max_channels_per_event", Soketi::Same),
     ("EVENT_MAX_NAME_LENGTH", "max_event_name", Soketi::Same),
@@ -55,6 +56,8 @@ const SOKETI: &[(&str, &str, Soketi)] = &[
     ("PRESENCE_MAX_MEMBER_SIZE", "max_presence_user_bytes", Soketi::Kilobytes),
     ("SHUTDOWN_GRACE_PERIOD", "shutdown_grace", Soketi::Milliseconds),
     ("USER_AUTHENTICATION_TIMEOUT", "user_authentication_timeout", Soketi::Milliseconds),
+    ("WEBHOOKS_BATCHING", "webhook_batching", Soketi::Same),
+    ("WEBHOOKS_BATCHING_DURATION", "webhook_batch_window", Soketi::Milliseconds),
 ];
 
 /// Reads the options from pairs of name and value; an empty value is as good as none.
@@ -137,7 +140,7 @@ fn read_soketi(
 }
 
 fn is_switch(option: &str) -> bool {
-    matches!(option, "enabled" | "client_events" | "user_authentication")
+    matches!(option, "enabled" | "client_events" | "user_authentication" | "webhook_batching")
 }
 
 /// Sets one option by name; `false` when there is none of that name.
@@ -274,7 +277,8 @@ mod tests {
     fn every_name_of_the_list_can_be_set() {
         for name in names() {
             let name = format!("TIDINGS_{}", name.to_ascii_uppercase());
-            let env = environment(&[(&name, "1")]).unwrap();
+            let value = if name == "TIDINGS_WEBHOOKS" { "[]" } else { "1" };
+            let env = environment(&[(&name, value)]).unwrap();
             assert!(env.warnings.is_empty(), "{name}: {:?}", env.warnings);
         }
     }

@@ -14,6 +14,8 @@ mod options;
 mod settings;
 #[cfg(feature = "cli")]
 mod value;
+#[cfg(feature = "cli")]
+mod webhooks;
 
 use std::thread;
 use std::time::Duration;
@@ -80,6 +82,27 @@ pub struct ServerConfig {
     /// How long a shutdown may take; the closes with 4200 are spread over its first half
     /// (default 5 s).
     pub shutdown_grace: Duration,
+    /// How long a departure (`channel_vacated`, `member_removed`) is held back from webhooks; who comes
+    /// back within that time was never gone, and neither is told (default 3 s, as with Pusher).
+    pub webhook_delay: Duration,
+    /// How long an endpoint may take to answer a webhook before it is sent again (default 10 s).
+    pub webhook_timeout: Duration,
+    /// How long after an event a webhook may still be sent (default 300 s, the oldest that receivers
+    /// accept).
+    pub webhook_retry: Duration,
+    /// The pause before a failed webhook is sent again (default 1 s). It doubles with each failure, up
+    /// to a minute.
+    pub webhook_backoff: Duration,
+    /// Whether several events may share a request, where an endpoint does not say itself (default no).
+    pub webhook_batching: bool,
+    /// How long the first event of a shared request waits for others (default 50 ms, as with Soketi).
+    pub webhook_batch_window: Duration,
+    /// Events in one shared request (default 100).
+    pub max_webhook_batch: u32,
+    /// Events that may wait for one endpoint (default 10,000). Further ones are dropped and counted.
+    pub max_webhook_queue: u32,
+    /// Bytes of events that may wait for one endpoint (default 16 MiB).
+    pub max_webhook_queue_bytes: u32,
 }
 
 impl Default for ServerConfig {
@@ -101,6 +124,15 @@ impl Default for ServerConfig {
             close_timeout: Duration::from_secs(5),
             user_authentication_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
+            webhook_delay: Duration::from_secs(3),
+            webhook_timeout: Duration::from_secs(10),
+            webhook_retry: Duration::from_secs(300),
+            webhook_backoff: Duration::from_secs(1),
+            webhook_batching: false,
+            webhook_batch_window: Duration::from_millis(50),
+            max_webhook_batch: 100,
+            max_webhook_queue: 10_000,
+            max_webhook_queue_bytes: 16 * 1024 * 1024,
         }
     }
 }

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use super::value::{Bound, Seconds, SecretText, Text};
+use super::webhooks::Webhooks;
 
 /// Defines a struct of options, all of them unset by default.
 macro_rules! options {
@@ -88,6 +89,33 @@ options! {
         /// Time that a shutdown may take [default: 5]
         #[arg(long, value_name = "SECONDS", help_heading = "Times")]
         shutdown_grace: Seconds,
+        /// Time that a departure is held back from webhooks; a return cancels it [default: 3]
+        #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
+        webhook_delay: Seconds,
+        /// Time for an endpoint to answer a webhook [default: 10]
+        #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
+        webhook_timeout: Seconds,
+        /// Time after an event in which its webhook is tried again [default: 300]
+        #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
+        webhook_retry: Seconds,
+        /// First pause before a webhook is tried again; it doubles each time [default: 1]
+        #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
+        webhook_backoff: Seconds,
+        /// Whether several events may share a request [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Webhooks", num_args = 0..=1, default_missing_value = "true")]
+        webhook_batching: bool,
+        /// Time that the first event of a shared request waits for others [default: 0.05]
+        #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
+        webhook_batch_window: Seconds,
+        /// Events in one shared request [default: 100]
+        #[arg(long, value_name = "COUNT", help_heading = "Webhooks")]
+        max_webhook_batch: u32,
+        /// Events that may wait for one endpoint [default: 10000]
+        #[arg(long, value_name = "COUNT", help_heading = "Webhooks")]
+        max_webhook_queue: u32,
+        /// Bytes of events that may wait for one endpoint [default: 16777216]
+        #[arg(long, value_name = "BYTES", help_heading = "Webhooks")]
+        max_webhook_queue_bytes: u32,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]
         defaults: AppOptions,
@@ -125,6 +153,9 @@ options! {
         /// Whether a connection must sign in or join a private channel in time [default: false]
         #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
         user_authentication: bool,
+        /// Endpoints to tell what happens, as a JSON list; better written in a file [default: none]
+        #[arg(long, value_name = "JSON", help_heading = "Webhooks")]
+        webhooks: Webhooks,
         /// Characters of a channel's name [default: 200]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channel_name: u32,

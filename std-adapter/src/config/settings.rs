@@ -70,6 +70,17 @@ fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
             default.user_authentication_timeout,
         ),
         shutdown_grace: span(options.shutdown_grace, default.shutdown_grace),
+        webhook_delay: span(options.webhook_delay, default.webhook_delay),
+        webhook_timeout: span(options.webhook_timeout, default.webhook_timeout),
+        webhook_retry: span(options.webhook_retry, default.webhook_retry),
+        webhook_backoff: span(options.webhook_backoff, default.webhook_backoff),
+        webhook_batching: options.webhook_batching.unwrap_or(default.webhook_batching),
+        webhook_batch_window: span(options.webhook_batch_window, default.webhook_batch_window),
+        max_webhook_batch: options.max_webhook_batch.unwrap_or(default.max_webhook_batch),
+        max_webhook_queue: options.max_webhook_queue.unwrap_or(default.max_webhook_queue),
+        max_webhook_queue_bytes: options
+            .max_webhook_queue_bytes
+            .unwrap_or(default.max_webhook_queue_bytes),
     };
     check(&config)?;
     Ok(config)
@@ -98,10 +109,18 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     least("max_message_bytes", message, 1_024, "a subscription needs at least 1024")?;
     let queue = config.max_queue_bytes as usize;
     least("max_queue_bytes", queue, 16 * 1024, "at least 16384 are needed for one event")?;
+    for (name, value) in [
+        ("max_webhook_batch", config.max_webhook_batch),
+        ("max_webhook_queue", config.max_webhook_queue),
+    ] {
+        least(name, value as usize, 1, "at least 1 is needed")?;
+    }
     for (name, span) in [
         ("handshake_timeout", config.handshake_timeout),
         ("pong_timeout", config.pong_timeout),
         ("keep_alive_timeout", config.keep_alive_timeout),
+        ("webhook_timeout", config.webhook_timeout),
+        ("webhook_backoff", config.webhook_backoff),
     ] {
         if span.is_zero() {
             let value = "0".to_owned();
@@ -174,7 +193,7 @@ fn apps(
     if entries.is_empty() {
         let mut app = App::development();
         apply(&mut app, &rules.or(defaults));
-        return Ok(Apps::development_with(app));
+        return Ok(Apps::development_with(app)?);
     }
     let apps = entries.into_iter().map(|entry| {
         let text = |text: Option<Text>| text.map(|text| text.0).unwrap_or_default();
@@ -234,6 +253,9 @@ fn apply(app: &mut App, options: &AppOptions) {
     app.enabled = options.enabled.unwrap_or(app.enabled);
     app.client_events = options.client_events.unwrap_or(app.client_events);
     app.user_authentication = options.user_authentication.unwrap_or(app.user_authentication);
+    if let Some(webhooks) = &options.webhooks {
+        app.webhooks.clone_from(&webhooks.0);
+    }
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;
     }

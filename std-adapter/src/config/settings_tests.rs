@@ -134,14 +134,19 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_message_bytes = 2003\nmax_queue_bytes = 20004\nmax_head_bytes = 1005\n\
         max_headers = 16\nmax_body_bytes = 7\nhandshake_timeout = 8\nkeep_alive_timeout = 9\n\
         activity_timeout = 10\npong_timeout = 11\nclose_timeout = 12\n\
-        user_authentication_timeout = 13\nshutdown_grace = 14\nlog = \"warn\"\n";
+        user_authentication_timeout = 13\nshutdown_grace = 14\n\
+        webhook_delay = 15\nwebhook_timeout = 16\nwebhook_retry = 17\nwebhook_backoff = 18\n\
+        webhook_batching = true\nwebhook_batch_window = 19\nmax_webhook_batch = 20\n\
+        max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\nlog = \"warn\"\n";
     let settings = load_file(text).unwrap();
     assert_eq!(settings.log, "warn");
     let expected = "ServerConfig { host: \"h\", port: 1, path_prefix: \"/p\", threads: 2, \
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
         pong_timeout: 11s, close_timeout: 12s, user_authentication_timeout: 13s, \
-        shutdown_grace: 14s }";
+        shutdown_grace: 14s, webhook_delay: 15s, webhook_timeout: 16s, webhook_retry: 17s, \
+        webhook_backoff: 18s, webhook_batching: true, webhook_batch_window: 19s, \
+        max_webhook_batch: 20, max_webhook_queue: 21, max_webhook_queue_bytes: 22 }";
     assert_eq!(format!("{:?}", settings.server), expected);
 }
 
@@ -152,12 +157,15 @@ fn every_option_of_an_app_reaches_the_app() {
         max_client_events_per_second = \"unlimited\"\nuser_authentication = true\n\
         max_channel_name = 2\nmax_event_name = 3\nmax_event_bytes = 4\n\
         max_channels_per_event = 5\nmax_batch = 6\nmax_presence_members = 7\n\
-        max_presence_user_bytes = 8\nmax_user_id = 9\nmax_channels_per_connection = 10\n"
+        max_presence_user_bytes = 8\nmax_user_id = 9\nmax_channels_per_connection = 10\n\
+        webhooks = [{{ url = \"http://x\" }}]\n"
     );
     let apps = load_file(&text).unwrap().apps;
     let expected = "App { id: \"1\", key: \"k\", secret: [redacted], enabled: false, \
         client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
-        user_authentication: true, limits: AppLimits { max_channel_name: 2, max_event_name: 3, \
+        user_authentication: true, webhooks: [Webhook { url: \"http://x\", event_types: [], \
+        channel_name_starts_with: None, channel_name_ends_with: None, headers: [], \
+        batching: None }], limits: AppLimits { max_channel_name: 2, max_event_name: 3, \
         max_event_bytes: 4, max_channels_per_event: 5, max_batch: 6, max_presence_members: 7, \
         max_presence_user_bytes: 8, max_user_id: 9, max_channels_per_connection: 10 }, \
         connections: 0 }";
@@ -179,4 +187,22 @@ fn the_file_of_the_readme_is_valid() {
     let (text, _) = rest.split_once("```").unwrap();
     assert!(file::parse(Path::new("README.md"), text).is_ok());
     assert_eq!(load_file(text).unwrap().apps.len(), 2);
+}
+
+#[test]
+fn webhooks_of_a_file_and_of_the_environment_become_the_apps_endpoints() {
+    let text =
+        format!("{ONE_APP}[[apps.webhooks]]\nurl = \"http://x/a\"\nheaders = {{ A = \"b\" }}\n");
+    let apps = load_file(&text).unwrap().apps;
+    assert_eq!(&*apps.by_id("1").unwrap().webhooks[0].url, "http://x/a");
+    let variables = [("SOKETI_DEFAULT_APP_WEBHOOKS", r#"[{"url":"http://x/b"}]"#)];
+    let apps = load("", &variables, Default::default()).unwrap().apps;
+    assert_eq!(&*apps.by_id("app-id").unwrap().webhooks[0].url, "http://x/b");
+}
+
+#[test]
+fn a_webhook_that_cannot_be_sent_to_is_refused_without_its_secrets() {
+    let text = format!("{ONE_APP}[[apps.webhooks]]\nurl = \"ftp://x/?token=hunter2\"\n");
+    let error = load_file(&text).unwrap_err().to_string();
+    assert!(error.contains("ftp://x/") && !error.contains("hunter2"), "{error}");
 }

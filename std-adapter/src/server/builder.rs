@@ -4,6 +4,7 @@ use super::handle::{ServerHandle, Thread};
 use super::hub::Hub;
 use super::listener;
 use super::shard::Shard;
+use super::webhook;
 use crate::app::{App, AppError, Apps};
 use crate::config::ServerConfig;
 use std::io;
@@ -143,7 +144,7 @@ impl ServerBuilder {
             }
         }
         let addresses = bound.iter().filter_map(|b| b.address().ok()).collect();
-        let (hub, mail) = Hub::new(apps, self.config.clone(), self.config.threads);
+        let (hub, mail, facts) = Hub::new(apps, self.config.clone(), self.config.threads);
         let mut bound = Some(bound);
         let mut threads = Vec::new();
         for (id, mail) in (0u16..).zip(mail) {
@@ -163,7 +164,8 @@ impl ServerBuilder {
             });
             threads.push(thread.map_err(StartError::Thread)?);
         }
-        Ok(ServerHandle::new(hub, addresses, threads))
+        let webhooks = webhook::Sender::spawn(hub.clone(), facts).map_err(StartError::Thread)?;
+        Ok(ServerHandle::new(hub, addresses, threads, webhooks))
     }
 }
 

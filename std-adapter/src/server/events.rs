@@ -35,6 +35,8 @@ pub enum ServerEvent {
         data: Box<str>,
         /// The sender's socket id.
         socket_id: SocketId,
+        /// The sender's user id, on presence channels.
+        user_id: Option<Box<str>>,
     },
     /// A socket has been accepted.
     Connected {

@@ -4,6 +4,7 @@ use super::events::ServerEvent;
 use super::http::Service;
 use super::hub::mail::Mail;
 use super::hub::{Entry, Hub};
+use super::webhook::{self, WebhookStats};
 use crate::app::{App, Apps};
 use bytes::Bytes;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use thiserror::Error;
 use tidings_core::channel::{ChannelName, NameError};
 use tidings_core::io::TxBuf;
@@ -27,6 +29,7 @@ struct Running {
     hub: Hub,
     addresses: Vec<SocketAddr>,
     threads: Mutex<Vec<Thread>>,
+    webhooks: Mutex<Option<webhook::Sender>>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -44,8 +47,19 @@ impl Thread {
         work: impl FnOnce(&Runtime) + Send + 'static,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name(name).spawn(move || work(&runtime))?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            work(&runtime);
+            // A name that is still being resolved is of no interest any more.
+            runtime.shutdown_background();
+        })?;
         Ok(Self(thread))
+    }
+
+    fn join(self) {
+        let name = self.0.thread().name().map(ToOwned::to_owned);
+        if self.0.join().is_err() {
+            tracing::error!(thread = name, "a thread has panicked");
+        }
     }
 }
 
@@ -120,8 +134,14 @@ pub struct ChannelInfo {
 }
 
 impl ServerHandle {
-    pub(super) fn new(hub: Hub, addresses: Vec<SocketAddr>, threads: Vec<Thread>) -> Self {
-        Self(Arc::new(Running { hub, addresses, threads: Mutex::new(threads) }))
+    pub(super) fn new(
+        hub: Hub,
+        addresses: Vec<SocketAddr>,
+        threads: Vec<Thread>,
+        webhooks: webhook::Sender,
+    ) -> Self {
+        let (threads, webhooks) = (Mutex::new(threads), Mutex::new(Some(webhooks)));
+        Self(Arc::new(Running { hub, addresses, threads, webhooks }))
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.
@@ -197,6 +217,13 @@ impl ServerHandle {
         self.0.hub.apps().by_id(app).map_or(0, |app| app.connections())
     }
 
+    /// What became of the events for each of an app's [webhooks](App::webhooks), in their order; none for
+    /// an unknown app.
+    #[must_use]
+    pub fn webhooks(&self, app: &str) -> Vec<WebhookStats> {
+        self.0.hub.apps().by_id(app).map_or_else(Vec::new, |app| app.outlet().stats())
+    }
+
     /// Closes every connection that is signed in as the user, with 4009.
     ///
     /// # Errors
@@ -220,10 +247,14 @@ impl ServerHandle {
     }
 
     /// Ends the server within its grace time: no new sockets, closes with 4200 spread over the first
-    /// half of it, then the rest is cut. A second call waits for the first.
+    /// half of it, then the rest is cut. Webhooks that wait have what is left of the time, a quarter of
+    /// it at least. A second call waits for the first.
     pub async fn shutdown(&self) {
         let hub = &self.0.hub;
         let grace = hub.config().shutdown_grace;
+        let deadline = Instant::now() + grace;
+        let has_webhooks = hub.apps().iter().any(|app| !app.webhooks.is_empty());
+        let patience = if has_webhooks { grace * 3 / 4 } else { grace };
         if hub.start_draining() {
             let spread_ms = u64::try_from(grace.as_millis() / 2).unwrap_or(u64::MAX);
             for shard in 0..hub.shards() {
@@ -231,33 +262,48 @@ impl ServerHandle {
             }
         }
         let connected = || hub.apps().iter().any(|app| app.connections() > 0);
-        let _ = tokio::time::timeout(grace, async {
+        let _ = tokio::time::timeout(patience, async {
             while connected() {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         })
         .await;
-        self.0.stop();
+        self.0.stop_shards();
+        // The thread ends by itself at the deadline; a runtime of ours must not be blocked that long.
+        let thread = self.0.stop_webhooks(deadline);
+        while thread.as_ref().is_some_and(|thread| !thread.0.is_finished()) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        if let Some(thread) = thread {
+            thread.join();
+        }
     }
 }
 
 impl Running {
-    fn stop(&self) {
+    fn stop_shards(&self) {
         for shard in 0..self.hub.shards() {
             self.hub.send(shard, Mail::Stop);
         }
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
-            if thread.0.join().is_err() {
-                tracing::error!("a shard's thread has panicked");
-            }
+            thread.join();
         }
+    }
+
+    /// Lets the webhooks that wait be sent until the deadline.
+    fn stop_webhooks(&self, deadline: Instant) -> Option<Thread> {
+        let mut webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
+        webhooks.take().map(|webhooks| webhooks.stop(deadline))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop();
+        self.stop_shards();
+        if let Some(thread) = self.stop_webhooks(Instant::now()) {
+            thread.join();
+        }
     }
 }
 

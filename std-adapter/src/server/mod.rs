@@ -30,12 +30,14 @@ pub(crate) mod hub;
 mod listener;
 mod shard;
 mod socket;
+pub(crate) mod webhook;
 mod wheel;
 
 pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
 pub use http::Service;
+pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 
 use crate::config::ServerConfig;
 use tidings_core::limits::Limits;

@@ -82,7 +82,17 @@ impl Shard {
         begin(&shard);
         let sweeper = Rc::clone(&shard);
         tokio::task::spawn_local(async move { sweeper.sweep().await });
-        shard.pump(mail).await;
+        Rc::clone(&shard).pump(mail).await;
+        shard.count_out();
+    }
+
+    /// Tells of the sockets that the end of the server cuts: nobody else will.
+    fn count_out(&self) {
+        for conn in self.local.borrow().conns() {
+            conn.app.app.disconnect();
+            let (app, socket_id) = (conn.app.index, conn.socket_id);
+            self.hub.notify(Notice::Disconnected { app, socket_id });
+        }
     }
 
     /// Milliseconds of this shard's clock.

@@ -162,7 +162,7 @@ impl Refusal {
 }
 
 /// Appends `text` as the inside of a JSON string literal.
-pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_escaped(out: &mut Vec<u8>, text: &str) {
     let start = out.len();
     let needed = json::escaped_len(text);
     out.resize(start + needed, 0);

@@ -25,6 +25,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 
+pub(crate) use answer::put_escaped;
 use answer::{Answer, Refusal};
 use event::Publication;
 use route::{Route, excerpt};

@@ -17,6 +17,7 @@ pub(crate) use table::{Hasher, Key};
 use crate::app::{App, Apps};
 use crate::config::ServerConfig;
 use crate::server::events::{ServerEvent, name};
+use crate::server::webhook::{Facts, Intake};
 use bytes::Bytes;
 use mail::{Channel, Mail};
 use std::fmt;
@@ -54,13 +55,40 @@ pub(crate) struct Congested;
 /// A change that the embedding program may want to know of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Notice<'a> {
-    Occupied { app: u32, channel: &'a [u8] },
-    Vacated { app: u32, channel: &'a [u8] },
-    MemberAdded { app: u32, channel: &'a [u8], user_id: &'a str },
-    MemberRemoved { app: u32, channel: &'a [u8], user_id: &'a str },
-    Connected { app: u32, socket_id: SocketId },
-    Disconnected { app: u32, socket_id: SocketId },
-    ClientEvent { app: u32, channel: &'a [u8], event: &'a str, data: &'a [u8], socket_id: SocketId },
+    Occupied {
+        app: u32,
+        channel: &'a [u8],
+    },
+    Vacated {
+        app: u32,
+        channel: &'a [u8],
+    },
+    MemberAdded {
+        app: u32,
+        channel: &'a [u8],
+        user_id: &'a str,
+    },
+    MemberRemoved {
+        app: u32,
+        channel: &'a [u8],
+        user_id: &'a str,
+    },
+    Connected {
+        app: u32,
+        socket_id: SocketId,
+    },
+    Disconnected {
+        app: u32,
+        socket_id: SocketId,
+    },
+    ClientEvent {
+        app: u32,
+        channel: &'a [u8],
+        event: &'a str,
+        data: &'a [u8],
+        socket_id: SocketId,
+        user_id: Option<&'a str>,
+    },
 }
 
 /// Mail that one shard may have waiting before publishers are turned away.
@@ -79,6 +107,7 @@ struct Inner {
     draining: AtomicBool,
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
+    intake: Intake,
 }
 
 /// A handle to the hub; cheap to clone, usable from every thread.
@@ -92,14 +121,15 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// A hub of `shards` shards, with the mail of each.
+    /// A hub of `shards` shards, with the mail of each and the facts that webhooks tell.
     pub(crate) fn new(
         apps: Apps,
         config: ServerConfig,
         shards: usize,
-    ) -> (Self, Vec<mpsc::UnboundedReceiver<Mail>>) {
+    ) -> (Self, Vec<mpsc::UnboundedReceiver<Mail>>, Facts) {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards.max(1)).map(|_| mpsc::unbounded_channel()).unzip();
+        let (intake, facts) = Intake::new();
         let mailbox = |sender| Mailbox { sender, waiting: AtomicUsize::new(0) };
         let inner = Inner {
             apps,
@@ -109,8 +139,9 @@ impl Hub {
             draining: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
+            intake,
         };
-        (Self(Arc::new(inner)), receivers)
+        (Self(Arc::new(inner)), receivers, facts)
     }
 
     pub(crate) fn apps(&self) -> &Apps {
@@ -235,8 +266,9 @@ impl Hub {
         self.0.events.subscribe()
     }
 
-    /// Tells the embedding program, if it listens.
+    /// Tells webhooks and the embedding program, if they listen. It never waits.
     pub(crate) fn notify(&self, notice: Notice<'_>) {
+        self.0.intake.offer(&self.0.apps, &notice);
         if self.0.events.receiver_count() == 0 {
             return;
         }
@@ -263,13 +295,14 @@ impl Hub {
             }
             Notice::Connected { socket_id, .. } => ServerEvent::Connected { app, socket_id },
             Notice::Disconnected { socket_id, .. } => ServerEvent::Disconnected { app, socket_id },
-            Notice::ClientEvent { channel, event, data, socket_id, .. } => {
+            Notice::ClientEvent { channel, event, data, socket_id, user_id, .. } => {
                 ServerEvent::ClientEvent {
                     app,
                     channel: name(channel),
                     event: event.into(),
                     data: name(data),
                     socket_id,
+                    user_id: user_id.map(Into::into),
                 }
             }
         };

@@ -286,7 +286,14 @@ fn client_event(
     let data = escaped(data);
     let app = key.app;
     let socket_id = conn.socket_id;
-    shard.hub.notify(Notice::ClientEvent { app, channel: key.name, event, data: &data, socket_id });
+    shard.hub.notify(Notice::ClientEvent {
+        app,
+        channel: key.name,
+        event,
+        data: &data,
+        socket_id,
+        user_id: user_id.as_deref(),
+    });
     let entry = Entry {
         channel: Bytes::copy_from_slice(key.name),
         event: Bytes::copy_from_slice(event.as_bytes()),

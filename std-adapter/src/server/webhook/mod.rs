@@ -1,0 +1,225 @@
+//! Webhooks: what happens in an app is told to the application, by signed requests.
+//!
+//! ```text
+//! shard ─ notice ─► intake ─► held back, if a departure ─► one queue an endpoint ─► POST, one at a time
+//!         (never waits)       (3 s, cancels out)           (bounded)                (again, up to 5 min)
+//! ```
+//!
+//! A shard only puts a fact into the intake, and only when its app has an endpoint that wants it. All
+//! else happens on a thread of its own. What does not fit into a bound is dropped and counted, see
+//! [`WebhookStats`].
+//!
+//! A webhook starts no loop by itself: publishing tells no webhook, and a request without the HTTP
+//! API's own signature does nothing here.
+
+mod client;
+mod config;
+mod delay;
+mod fact;
+mod outlet;
+mod queue;
+
+pub use config::{UnknownEvent, Webhook, WebhookEvent};
+pub use outlet::WebhookStats;
+pub(crate) use outlet::{Facts, Intake, Outlet};
+
+use super::handle::Thread;
+use super::hub::Hub;
+use crate::app::App;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use client::{Client, Post};
+use delay::Held;
+use fact::{Fact, now_ms};
+use hashbrown::HashMap;
+use queue::{Batch, Queue};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tidings_core::auth::sign_webhook;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Duration, Instant};
+
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Departures that may be held back at once, over all apps.
+const MAX_HELD: usize = 65_536;
+
+/// The thread that sends, as seen from the server's handle.
+pub(super) struct Sender {
+    thread: Thread,
+    stop: oneshot::Sender<std::time::Instant>,
+}
+
+impl Sender {
+    pub(super) fn spawn(hub: Hub, facts: Facts) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let thread = Thread::spawn("tidings-webhooks".into(), move |runtime| {
+            LocalSet::new().block_on(runtime, run(hub, facts, stopped));
+        })?;
+        Ok(Self { thread, stop })
+    }
+
+    /// Sends what waits, until `deadline` at most, and ends the thread.
+    pub(super) fn stop(self, deadline: std::time::Instant) -> Thread {
+        let _ = self.stop.send(deadline); // it has ended by itself
+        self.thread
+    }
+}
+
+/// Sorts facts into queues until the server ends, then waits for the queues to be empty.
+async fn run(hub: Hub, mut facts: Facts, mut stopped: oneshot::Receiver<std::time::Instant>) {
+    let config = hub.config();
+    let mut workers = JoinSet::new();
+    let queues = Queues::start(&hub, &mut workers);
+    let mut held = Held::new(config.webhook_delay, MAX_HELD);
+    let mut tell = |fact: Fact| queues.tell(&fact);
+    let deadline = loop {
+        let due = held.next_due();
+        let next_due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            deadline = &mut stopped => break deadline,
+            fact = facts.next() => match fact {
+                Some(fact) => held.offer(fact, Instant::now(), &mut tell),
+                None => break (&mut stopped).await,
+            },
+            () = next_due => held.release(Instant::now(), &mut tell),
+        }
+    };
+    while let Some(fact) = facts.try_next() {
+        held.offer(fact, Instant::now(), &mut tell);
+    }
+    held.release_all(&mut tell);
+    queues.close();
+    // Without a word about a deadline there is no time left.
+    let deadline = deadline.map_or_else(|_| Instant::now(), Instant::from_std);
+    let _ =
+        tokio::time::timeout_at(deadline, async { while workers.join_next().await.is_some() {} })
+            .await;
+    drop(workers);
+    queues.give_up();
+}
+
+/// The queues of each app's endpoints, by the app's place.
+struct Queues(HashMap<u32, Vec<Rc<Queue>>>);
+
+impl Queues {
+    /// Makes the queues and the workers that empty them.
+    fn start(hub: &Hub, workers: &mut JoinSet<()>) -> Self {
+        let endpoints = || hub.apps().iter().flat_map(|app| &app.outlet().endpoints);
+        let tls = endpoints().any(|endpoint| endpoint.uri.scheme_str() == Some("https"));
+        let config = hub.config();
+        let client = match Client::new(tls, config.webhook_timeout) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::error!(%error, "webhooks cannot be sent");
+                return Self(HashMap::default());
+            }
+        };
+        let mut queues: HashMap<u32, Vec<Rc<Queue>>> = HashMap::default();
+        for app in hub.apps().iter().filter(|app| !app.outlet().endpoints.is_empty()) {
+            let mut turns: HashMap<&str, Rc<tokio::sync::Mutex<()>>> = HashMap::default();
+            let queues = queues.entry(hub.apps().index_of(app)).or_default();
+            for endpoint in &app.outlet().endpoints {
+                let turn = Rc::clone(turns.entry(&*endpoint.webhook.url).or_default());
+                let queue = Rc::new(Queue::new(Arc::clone(endpoint), turn, config));
+                let work = work(Arc::clone(app), Rc::clone(&queue), client.clone(), hub.clone());
+                workers.spawn_local(work);
+                queues.push(queue);
+            }
+        }
+        Self(queues)
+    }
+
+    /// Puts a fact into the queues of those that want it; it is encoded once.
+    fn tell(&self, fact: &Fact) {
+        let mut json = None;
+        for queue in self.0.get(&fact.app).into_iter().flatten() {
+            if queue.endpoint.gets(fact) {
+                queue.push(json.get_or_insert_with(|| Bytes::from(fact.json())));
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.0.values().flatten().for_each(|queue| queue.close());
+    }
+
+    fn give_up(&self) {
+        self.0.values().flatten().for_each(|queue| queue.give_up());
+    }
+}
+
+/// Sends what one endpoint is to get, in order.
+async fn work(app: Arc<App>, queue: Rc<Queue>, client: Client, hub: Hub) {
+    while let Some(batch) = queue.next().await {
+        let count = batch.events.len();
+        let delivered = deliver(&app, &queue, &client, &hub, batch).await;
+        queue.settle(count, delivered);
+    }
+}
+
+/// Sends a request until it is taken, or it is too old. Body and signature stay the same.
+async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Batch) -> bool {
+    let config = hub.config();
+    let (endpoint, url) = (&queue.endpoint, queue.endpoint.shown());
+    let give_up = batch.since + config.webhook_retry;
+    let body = body(&batch.events);
+    let signature = sign_webhook(app.signing(), &body);
+    let post = Post {
+        uri: &endpoint.uri,
+        headers: &endpoint.headers,
+        key: &app.key,
+        signature: signature.as_str(),
+        body,
+    };
+    let mut pause = config.webhook_backoff.max(Duration::from_millis(1));
+    while Instant::now() < give_up {
+        let error = {
+            let _turn = queue.turn.lock().await;
+            match client.send(&post, config.webhook_timeout).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            }
+        };
+        endpoint.counts.failed_attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if Instant::now() + pause >= give_up {
+            tracing::warn!(url, %error, events = batch.events.len(), "webhook given up");
+            return false;
+        }
+        tracing::info!(url, %error, ?pause, "webhook failed and is tried again");
+        let closed = queue.closed.notified();
+        if queue.is_closing() {
+            tokio::time::sleep(pause).await;
+        } else {
+            // The end is the last occasion, so it cuts the pause short.
+            let _ = tokio::time::timeout(pause, closed).await;
+        }
+        pause = pause.saturating_mul(2).min(MAX_PAUSE);
+    }
+    tracing::warn!(url, events = batch.events.len(), "webhooks waited too long and are dropped");
+    false
+}
+
+/// The body of a request with these events.
+fn body(events: &[Bytes]) -> Bytes {
+    let length: usize = events.iter().map(|event| event.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(length + 48);
+    body.put_slice(b"{\"time_ms\":");
+    body.put_slice(itoa::Buffer::new().format(now_ms()).as_bytes());
+    body.put_slice(b",\"events\":[");
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 {
+            body.put_u8(b',');
+        }
+        body.put_slice(event);
+    }
+    body.put_slice(b"]}");
+    body.freeze()
+}
