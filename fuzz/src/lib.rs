@@ -26,7 +26,7 @@ pub use auth::auth_query;
 pub use handshake::{handshake_request, handshake_response};
 pub use io::buffers;
 pub use json::{channel_name, json};
-pub use pusher::{connect_target, server_message, server_session};
+pub use pusher::{client_session, connect_target, pair, server_message, server_session};
 pub use websocket::{frame_header, frame_stream, websocket_pair, websocket_session};
 
 /// What a target does with one input; it panics when the invariant does not hold.
@@ -37,12 +37,14 @@ pub const TARGETS: &[(&str, Hook)] = &[
     ("auth_query", auth_query),
     ("buffers", buffers),
     ("channel_name", channel_name),
+    ("client_session", client_session),
     ("connect_target", connect_target),
     ("frame_header", frame_header),
     ("frame_stream", frame_stream),
     ("handshake_request", handshake_request),
     ("handshake_response", handshake_response),
     ("json", json),
+    ("pair", pair),
     ("server_message", server_message),
     ("server_session", server_session),
     ("websocket_pair", websocket_pair),

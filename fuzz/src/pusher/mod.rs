@@ -1,4 +1,11 @@
-//! The Pusher protocol: the server's connection, and what a client reads.
+//! The Pusher protocol: both ends of a connection, and what a client reads.
+
+mod client_session;
+mod link;
+mod pair;
+
+pub use client_session::client_session;
+pub use pair::pair;
 
 use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::json::{Kind, Limits as JsonLimits, Raw};
