@@ -158,8 +158,8 @@ class AuthEndpoint:
 class World:
     """One server and what an application has around it."""
 
-    def __init__(self):
-        self.server = Server()
+    def __init__(self, config=CONFIG):
+        self.server = Server(config)
         self.sdk = self.sdk_with()
         self.auth = AuthEndpoint(self.sdk)
         self._subscribers = []
