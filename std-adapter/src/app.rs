@@ -260,6 +260,7 @@ impl Apps {
     }
 
     /// The development app with other rules.
+    #[cfg(feature = "cli")]
     pub(crate) fn development_with(mut app: App) -> Result<Self, AppError> {
         app.ready()?;
         Ok(Self::only(app))

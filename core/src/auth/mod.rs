@@ -14,6 +14,8 @@
 //! ```
 
 mod channel;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod identity;
 mod parameters;
 mod request;
@@ -21,6 +23,8 @@ mod signature;
 mod webhook;
 
 pub use channel::{ChannelAuthError, sign_channel, sign_user, verify_channel, verify_user};
+#[cfg(feature = "encrypted")]
+pub use encrypted::{KeyError, MasterKey, NONCE_LEN, OpenError, SharedSecret, TAG_LEN};
 pub use identity::{IdentityError, PresenceData, UserData};
 pub use parameters::MAX_PARAMETERS;
 pub use request::{BodyDigest, RequestAuthError, SignedRequest, body_md5, parameter};

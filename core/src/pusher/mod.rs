@@ -10,6 +10,8 @@ pub mod client;
 mod closed;
 mod code;
 mod encode;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod fields;
 mod message;
 #[cfg(feature = "server")]
@@ -20,6 +22,8 @@ mod target;
 pub use closed::{Closed, Initiator};
 pub use code::{Advice, ErrorCode};
 pub use encode::*;
+#[cfg(feature = "encrypted")]
+pub use encrypted::{encode_encrypted, open_encrypted};
 pub use message::{MessageError, Presence, ServerMessage, UserIds, Watchlist};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};
 pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};

@@ -88,8 +88,8 @@ impl World {
         let count = if argument == 255 { usize::MAX } else { usize::from(argument) };
         match code % 13 {
             0 => self.pass(u64::from(argument) * 1000),
-            1 => self.to_server(count),
-            2 => self.to_client(count),
+            1 => self.deliver_out(count),
+            2 => self.deliver_in(count),
             3 => self.subscribe(name),
             4 => self.unsubscribe(name),
             5 => self.answer(argument % 4 != 3),
@@ -152,7 +152,7 @@ impl World {
             link.to_client.clear();
         }
         self.current = None;
-        self.questions.retain(|_| self.now.as_millis() % 2 == 0); // some answers come too late
+        self.questions.retain(|_| self.now.as_millis().is_multiple_of(2)); // some answers come too late
         let delay = match self.reconnect.ended(self.now, advice, 0) {
             Next::After { delay, .. } => delay,
             Next::Never => panic!("no server of ours says so"),
@@ -160,7 +160,7 @@ impl World {
         self.connect_at = self.now.saturating_add(delay);
     }
 
-    fn to_server(&mut self, count: usize) {
+    fn deliver_out(&mut self, count: usize) {
         let now = self.now;
         for link in &mut self.links {
             link.deliver(count, now);
@@ -168,7 +168,7 @@ impl World {
         self.pump();
     }
 
-    fn to_client(&mut self, count: usize) {
+    fn deliver_in(&mut self, count: usize) {
         let Some(link) = self.link() else { return };
         if link.stalled {
             return;
@@ -345,8 +345,8 @@ impl World {
             while !self.questions.is_empty() {
                 self.answer(true);
             }
-            self.to_server(usize::MAX);
-            self.to_client(usize::MAX);
+            self.deliver_out(usize::MAX);
+            self.deliver_in(usize::MAX);
         }
     }
 

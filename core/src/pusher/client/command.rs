@@ -2,6 +2,8 @@
 
 use super::machine::{Client, SignIn};
 use super::table::{ChannelId, Slot, Subscription, Table};
+#[cfg(feature = "encrypted")]
+use crate::auth::SharedSecret;
 use crate::channel::{ChannelName, DEFAULT_MAX_LEN};
 use crate::entropy::Entropy;
 use crate::error::{CapacityError, SendError, UsageError};
@@ -37,7 +39,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
         let generation = slot.generation;
         slot.name = Some(name);
         slot.kind = kind;
-        slot.subscription = Subscription::Waiting;
+        slot.restart();
         self.table.changed(place);
         self.cursor = self.cursor.min(index);
         Ok(ChannelId { index, generation })
@@ -59,7 +61,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
             encode_unsubscribe(tx, mask, name.as_ref())?;
         }
         slot.name = None;
-        slot.subscription = Subscription::Waiting;
+        slot.restart();
         self.table.changed(channel.index());
         Ok(())
     }
@@ -87,6 +89,40 @@ impl<R: Entropy, T: Table> Client<R, T> {
             encode_subscribe(tx, mask, name.as_ref(), Some(auth), channel_data)?;
         }
         slot.subscription = Subscription::Requested;
+        Ok(())
+    }
+
+    /// As [`authorize`](Self::authorize) for an encrypted channel, whose payloads are then decrypted where they stand.
+    /// Without the secret they would come as they are.
+    ///
+    /// # Errors
+    /// As [`authorize`](Self::authorize).
+    #[cfg(feature = "encrypted")]
+    pub fn authorize_encrypted(
+        &mut self,
+        channel: ChannelId,
+        socket_id: SocketId,
+        auth: &str,
+        secret: SharedSecret,
+        tx: &mut TxBuf<'_>,
+    ) -> Result<(), SendError> {
+        self.authorize(channel, socket_id, auth, None, tx)?;
+        Ok(self.set_secret(channel, secret)?)
+    }
+
+    /// Replaces the secret of an encrypted channel, after [`ChannelEvent::Undecryptable`] has shown that it has changed.
+    ///
+    /// [`ChannelEvent::Undecryptable`]: super::ChannelEvent::Undecryptable
+    ///
+    /// # Errors
+    /// [`UsageError::ChannelUnknown`].
+    #[cfg(feature = "encrypted")]
+    pub fn set_secret(
+        &mut self,
+        channel: ChannelId,
+        secret: SharedSecret,
+    ) -> Result<(), UsageError> {
+        self.slot_mut(channel)?.secret = Some(secret);
         Ok(())
     }
 

@@ -124,4 +124,10 @@ pub enum ChannelEvent<'i> {
         /// Who is there, on a presence channel.
         presence: Option<Presence<'i>>,
     },
+    /// An event of an encrypted channel that the channel's secret does not open: perhaps the application has another key
+    /// now. Ask the one who authorises again.
+    Undecryptable {
+        /// The event's name.
+        event: &'i str,
+    },
 }

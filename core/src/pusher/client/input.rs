@@ -8,7 +8,9 @@ use crate::channel::ChannelKind;
 use crate::entropy::Entropy;
 use crate::error::TxFull;
 use crate::io::{Parse, Progress, Step, TxBuf};
-use crate::pusher::{ServerMessage, encode_pong, encode_subscribe};
+#[cfg(feature = "encrypted")]
+use crate::pusher::open_encrypted;
+use crate::pusher::{MessageError, ServerMessage, encode_pong, encode_subscribe};
 use crate::time::Instant;
 use crate::websocket::{CloseCode, Event, MessageKind, PeerError};
 
@@ -123,13 +125,33 @@ impl<R: Entropy, T: Table> Client<R, T> {
         }
     }
 
+    #[cfg(not(feature = "encrypted"))]
+    fn parse<'i>(&self, payload: &'i mut [u8]) -> Result<ServerMessage<'i>, MessageError> {
+        ServerMessage::parse(payload)
+    }
+
+    /// Reads a message, and decrypts it where the channel has a secret.
+    #[cfg(feature = "encrypted")]
+    fn parse<'i>(&self, payload: &'i mut [u8]) -> Result<ServerMessage<'i>, MessageError> {
+        ServerMessage::parse_opening(payload, |text, channel, data| {
+            let name = core::str::from_utf8(text.get(channel)?).ok()?;
+            let slot = self.table.find(name).and_then(|place| self.table.slots().get(place));
+            let Some(secret) = slot.and_then(|slot| slot.secret.as_ref()) else {
+                return Some(data);
+            };
+            let base = data.start;
+            let plain = open_encrypted(secret, text.get_mut(data)?).ok()?;
+            Some(plain.start.saturating_add(base)..plain.end.saturating_add(base))
+        })
+    }
+
     fn message<'i>(
         &mut self,
         now: Instant,
         payload: &'i mut [u8],
         tx: &mut TxBuf<'_>,
     ) -> Option<ClientEvent<'i>> {
-        let message = match ServerMessage::parse(payload) {
+        let message = match self.parse(payload) {
             Ok(message) => message,
             Err(error) => return Some(ClientEvent::Unreadable { error }),
         };
@@ -175,6 +197,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
             | ServerMessage::Event { .. }
             | ServerMessage::MemberAdded { .. }
             | ServerMessage::MemberRemoved { .. }
+            | ServerMessage::Sealed { .. }
             | ServerMessage::Subscribed { .. }
             | ServerMessage::SubscriptionCount { .. }
             | ServerMessage::SubscriptionError { .. } => self.routed(message),
@@ -219,6 +242,9 @@ fn of_channel(message: ServerMessage<'_>) -> Option<(&str, ChannelEvent<'_>)> {
         }
         ServerMessage::MemberRemoved { channel, user_id } => {
             (channel, ChannelEvent::MemberRemoved { user_id })
+        }
+        ServerMessage::Sealed { channel, event } => {
+            (channel, ChannelEvent::Undecryptable { event })
         }
         ServerMessage::Subscribed { channel, presence } => {
             (channel, ChannelEvent::Subscribed { presence })

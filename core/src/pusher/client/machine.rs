@@ -191,9 +191,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
         self.error = 0;
         self.activity_s = 0;
         self.cursor = 0;
-        for slot in self.table.slots_mut() {
-            slot.subscription = Subscription::Waiting;
-        }
+        self.table.slots_mut().iter_mut().for_each(Slot::restart);
         if self.sign_in != SignIn::Unwanted {
             self.sign_in = SignIn::Waiting;
         }

@@ -1,5 +1,7 @@
 //! The channels that a client wants to be subscribed to.
 
+#[cfg(feature = "encrypted")]
+use crate::auth::SharedSecret;
 use crate::channel::ChannelKind;
 
 /// A channel of one client. It stays the same over reconnects, until the channel is given up.
@@ -40,6 +42,8 @@ pub struct Slot<N> {
     pub(super) generation: u16,
     pub(super) kind: ChannelKind,
     pub(super) subscription: Subscription,
+    #[cfg(feature = "encrypted")]
+    pub(super) secret: Option<SharedSecret>,
 }
 
 impl<N> Slot<N> {
@@ -51,11 +55,22 @@ impl<N> Slot<N> {
             generation: 0,
             kind: ChannelKind::Public,
             subscription: Subscription::Waiting,
+            #[cfg(feature = "encrypted")]
+            secret: None,
         }
     }
 }
 
 impl<N> Slot<N> {
+    /// Forgets what belonged to a connection.
+    pub(super) fn restart(&mut self) {
+        self.subscription = Subscription::Waiting;
+        #[cfg(feature = "encrypted")]
+        {
+            self.secret = None;
+        }
+    }
+
     /// The name of the channel that has this place.
     #[must_use]
     pub const fn name(&self) -> Option<&N> {

@@ -77,6 +77,13 @@ pub enum ServerMessage<'i> {
     Ping,
     /// The server is there.
     Pong,
+    /// An event of an encrypted channel that its secret does not open.
+    Sealed {
+        /// The channel.
+        channel: &'i str,
+        /// The event's name.
+        event: &'i str,
+    },
     /// The sign-in was accepted.
     SignedIn {
         /// The signed text, as the client sent it.
@@ -186,6 +193,15 @@ impl<'i> ServerMessage<'i> {
     /// # Errors
     /// [`MessageError`] tells what is missing.
     pub fn parse(text: &'i mut [u8]) -> Result<Self, MessageError> {
+        Self::parse_opening(text, |_, _, data| Some(data))
+    }
+
+    /// As [`parse`](Self::parse); `open` decrypts the payload of an event: it gets the text and the places of the
+    /// channel's name and of the payload, and gives the place of the plain payload.
+    pub(super) fn parse_opening(
+        text: &'i mut [u8],
+        open: impl FnOnce(&mut [u8], Range<usize>, Range<usize>) -> Option<Range<usize>>,
+    ) -> Result<Self, MessageError> {
         let all =
             core::str::from_utf8(text).map_err(|_| MessageError::Json(JsonErrorKind::Utf8))?;
         let found = fields(all, ["event", "channel", "data", "user_id"]);
@@ -197,8 +213,17 @@ impl<'i> ServerMessage<'i> {
         match name {
             Name::Unknown => Ok(Self::Ignored { event: text_at(text, event) }),
             Name::Application => {
-                let data = payload(text, data);
+                let mut data = payload(text, data);
                 let user_id = label(text, user_id);
+                if let (Some(channel), Some(place)) = (&channel, data.clone()) {
+                    data = open(text, channel.clone(), place);
+                    if data.is_none() {
+                        let text: &'i [u8] = text;
+                        let (channel, event) =
+                            (text_at(text, channel.clone()), text_at(text, event));
+                        return Ok(Self::Sealed { channel, event });
+                    }
+                }
                 let text: &'i [u8] = text;
                 Ok(Self::Event {
                     channel: channel.map(|place| text_at(text, place)),

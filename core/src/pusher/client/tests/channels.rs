@@ -250,3 +250,36 @@ fn a_subscription_waits_for_room_in_the_output() {
     assert_eq!(step.progress, Progress::Advanced);
     assert_eq!(tx.len(), at_least);
 }
+
+#[cfg(feature = "encrypted")]
+#[test]
+fn encrypted_events_arrive_plain_and_a_changed_secret_is_told() {
+    use crate::auth::MasterKey;
+    let sealed = |master: u8, payload: &str| {
+        let secret = MasterKey::new([master; 32]).shared_secret("private-encrypted-a");
+        let data = server(|tx| encode_encrypted(tx, &secret, [3; 24], payload));
+        event("private-encrypted-a", "e", core::str::from_utf8(&data).unwrap())
+    };
+    let secret = |master: u8| MasterKey::new([master; 32]).shared_secret("private-encrypted-a");
+    let mut session = Session::new();
+    let a = session.client.subscribe("private-encrypted-a").unwrap();
+    session.connect(at(0));
+    session.write(|client, tx| client.authorize_encrypted(a, ID, "k:s", secret(1), tx)).unwrap();
+    session.feed(at(0), succeeded("private-encrypted-a"));
+    let message = |data| ChannelEvent::Message { event: "e", data: Some(data), user_id: None };
+    let data = r#"{"n":"Zoë"}"#;
+    assert_eq!(session.feed(at(1), sealed(1, data)), [on(a, message(data))]);
+    assert_eq!(
+        session.feed(at(1), sealed(2, data)),
+        [on(a, ChannelEvent::Undecryptable { event: "e" })]
+    );
+    session.client.set_secret(a, secret(2)).unwrap();
+    assert_eq!(session.feed(at(2), sealed(2, data)), [on(a, message(data))]);
+    // The secret is asked for again with each connection.
+    let _ = session.client.handle_eof(at(3));
+    session.out.clear();
+    session.connect(at(4));
+    session.write(|client, tx| client.authorize(a, ID, "k:s", None, tx)).unwrap();
+    session.feed(at(4), succeeded("private-encrypted-a"));
+    assert!(session.feed(at(4), sealed(2, data))[0].contains("ciphertext"));
+}
