@@ -23,7 +23,8 @@ pub use app::{App, AppError, AppLimits, Apps};
 pub use config::ServerConfig;
 #[cfg(feature = "server")]
 pub use server::{
-    ChannelInfo, Event, EventError, Events, Lagged, Server, ServerBuilder, ServerEvent,
-    ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
+    ChannelInfo, Event, EventError, Events, Lagged, ResponseBody, Server, ServerBuilder,
+    ServerEvent, ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent,
+    WebhookStats,
 };
 pub use tidings_core as core;

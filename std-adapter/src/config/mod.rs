@@ -103,6 +103,13 @@ pub struct ServerConfig {
     pub max_webhook_queue: u32,
     /// Bytes of events that may wait for one endpoint (default 16 MiB).
     pub max_webhook_queue_bytes: u32,
+    /// How long a feed may be silent before a comment says that it is alive (default 15 s).
+    pub feed_keep_alive: Duration,
+    /// How long a feed that nobody listens to keeps its events for who comes back (default 60 s).
+    pub feed_retention: Duration,
+    /// Events that a feed keeps for a slow or returning listener (default 1,024). Who has missed more
+    /// is told how many.
+    pub max_feed_queue: u32,
 }
 
 impl Default for ServerConfig {
@@ -133,6 +140,9 @@ impl Default for ServerConfig {
             max_webhook_batch: 100,
             max_webhook_queue: 10_000,
             max_webhook_queue_bytes: 16 * 1024 * 1024,
+            feed_keep_alive: Duration::from_secs(15),
+            feed_retention: Duration::from_secs(60),
+            max_feed_queue: 1024,
         }
     }
 }

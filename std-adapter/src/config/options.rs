@@ -116,6 +116,15 @@ options! {
         /// Bytes of events that may wait for one endpoint [default: 16777216]
         #[arg(long, value_name = "BYTES", help_heading = "Webhooks")]
         max_webhook_queue_bytes: u32,
+        /// Silence after which a feed says that it is alive [default: 15]
+        #[arg(long, value_name = "SECONDS", help_heading = "Feed")]
+        feed_keep_alive: Seconds,
+        /// Time that a feed keeps events when nobody listens [default: 60]
+        #[arg(long, value_name = "SECONDS", help_heading = "Feed")]
+        feed_retention: Seconds,
+        /// Events that a feed keeps for a slow or returning listener [default: 1024]
+        #[arg(long, value_name = "COUNT", help_heading = "Feed")]
+        max_feed_queue: u32,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]
         defaults: AppOptions,

@@ -81,6 +81,9 @@ fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
         max_webhook_queue_bytes: options
             .max_webhook_queue_bytes
             .unwrap_or(default.max_webhook_queue_bytes),
+        feed_keep_alive: span(options.feed_keep_alive, default.feed_keep_alive),
+        feed_retention: span(options.feed_retention, default.feed_retention),
+        max_feed_queue: options.max_feed_queue.unwrap_or(default.max_feed_queue),
     };
     check(&config)?;
     Ok(config)
@@ -112,6 +115,7 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     for (name, value) in [
         ("max_webhook_batch", config.max_webhook_batch),
         ("max_webhook_queue", config.max_webhook_queue),
+        ("max_feed_queue", config.max_feed_queue),
     ] {
         least(name, value as usize, 1, "at least 1 is needed")?;
     }
@@ -120,6 +124,7 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
         ("pong_timeout", config.pong_timeout),
         ("keep_alive_timeout", config.keep_alive_timeout),
         ("webhook_timeout", config.webhook_timeout),
+        ("feed_keep_alive", config.feed_keep_alive),
         ("webhook_backoff", config.webhook_backoff),
     ] {
         if span.is_zero() {

@@ -268,6 +268,7 @@ impl ServerHandle {
             }
         })
         .await;
+        self.0.end_feeds(deadline).await;
         self.0.stop_shards();
         // The thread ends by itself at the deadline; a runtime of ours must not be blocked that long.
         let thread = self.0.stop_webhooks(deadline);
@@ -281,6 +282,24 @@ impl ServerHandle {
 }
 
 impl Running {
+    /// Lets who listens to a feed have the last of it.
+    async fn end_feeds(&self, deadline: Instant) {
+        let told = {
+            let webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
+            webhooks.as_ref().map(webhook::Sender::end_feeds)
+        };
+        let Some(told) = told else { return };
+        // A shard writes what is on its way to a listener, so it must not end before.
+        let listened_to = || self.hub.apps().iter().any(|app| app.outlet().feed.listeners() > 0);
+        let _ = tokio::time::timeout_at(deadline.into(), async {
+            let _ = told.await; // an error means that there are no feeds any more
+            while listened_to() {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    }
+
     fn stop_shards(&self) {
         for shard in 0..self.hub.shards() {
             self.hub.send(shard, Mail::Stop);

@@ -36,7 +36,7 @@ mod wheel;
 pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
-pub use http::Service;
+pub use http::{ResponseBody, Service};
 pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 
 use crate::config::ServerConfig;

@@ -100,7 +100,7 @@ async fn by_hyper(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
         let hub = hub.clone();
         async move {
             Ok::<_, Infallible>(match upgrade::requested(&hub, &mut request) {
-                Some(response) => response,
+                Some(response) => response.map(Into::into),
                 None => handle(&hub, request).await,
             })
         }

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 pub(crate) mod connection;
 mod event;
+mod feed;
 mod params;
 mod plain;
 mod query;
@@ -21,13 +22,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 
 pub(crate) use answer::put_escaped;
 use answer::{Answer, Refusal};
 use event::Publication;
+pub use feed::ResponseBody;
 use route::{Route, excerpt};
 pub use service::Service;
 
@@ -35,7 +36,7 @@ use super::hub::{Entry, Hub};
 use crate::app::App;
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
-pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Response<Full<Bytes>>
+pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Response<ResponseBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
@@ -49,6 +50,12 @@ where
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
             match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
+                Ok(body) if task.is_feed() => {
+                    match listen(hub, &call, &task, &parts.headers, &body) {
+                        Ok(response) => return response,
+                        Err(refusal) => Err(refusal),
+                    }
+                }
                 Ok(body) => perform(hub, &call, task, &body).await,
                 Err(refusal) => Err(refusal),
             }
@@ -56,7 +63,8 @@ where
         Err(refusal) => Err(refusal),
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
-    finish(&call, answer).into_response(parts.headers.contains_key(ORIGIN))
+    let cross_origin = parts.headers.contains_key(ORIGIN);
+    finish(&call, answer).into_response(cross_origin).map(Into::into)
 }
 
 /// A request without its headers and its body.
@@ -79,6 +87,25 @@ enum Admission<'h, 'r> {
 struct Task<'h, 'r> {
     route: Route<'r>,
     app: &'h Arc<App>,
+}
+
+impl Task<'_, '_> {
+    /// Whether the answer has no end.
+    const fn is_feed(&self) -> bool {
+        matches!(self.route, Route::Feed { .. })
+    }
+}
+
+/// Begins a feed.
+fn listen(
+    hub: &Hub,
+    call: &Call<'_>,
+    task: &Task<'_, '_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<ResponseBody>, Refusal> {
+    authorise(hub, call, task.app, body)?;
+    feed::open(hub, task.app, call.query, headers)
 }
 
 /// The answer, or the refusal as one.
@@ -108,10 +135,23 @@ fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Ref
         | Route::BatchEvents { app }
         | Route::Channels { app }
         | Route::Channel { app, .. }
+        | Route::Feed { app }
         | Route::Users { app, .. }
         | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app)?,
     };
     Ok(Admission::Wants(Task { route, app }))
+}
+
+/// Checks that a request comes from the application of an app that may be used.
+fn authorise(hub: &Hub, call: &Call<'_>, app: &App, body: &[u8]) -> Result<(), Refusal> {
+    verify::verify(app, &hub.config().path_prefix, call, body)?;
+    if !app.enabled {
+        return Err(Refusal::forbidden(format!(
+            "the app `{}` is disabled: set `enabled = true` for it and restart the server",
+            app.id
+        )));
+    }
+    Ok(())
 }
 
 /// Checks the signature and does what is asked.
@@ -122,13 +162,7 @@ async fn perform(
     body: &Bytes,
 ) -> Result<Answer, Refusal> {
     let Task { route, app } = task;
-    verify::verify(app, &hub.config().path_prefix, call, body)?;
-    if !app.enabled {
-        return Err(Refusal::forbidden(format!(
-            "the app `{}` is disabled: set `enabled = true` for it and restart the server",
-            app.id
-        )));
-    }
+    authorise(hub, call, app, body)?;
     match route {
         Route::Events { .. } => publish(hub, app, event::one(body, &app.limits)?).await,
         Route::BatchEvents { .. } => {
@@ -141,7 +175,10 @@ async fn perform(
             hub.terminate(app, &user_id).await;
             Ok(Answer::done())
         }
-        Route::Alive | Route::Preflight | Route::Ready => Ok(Answer::healthy()),
+        // Neither gets here: a feed is begun elsewhere, and the others need no signature.
+        Route::Feed { .. } | Route::Alive | Route::Preflight | Route::Ready => {
+            Ok(Answer::healthy())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! An application server publishes on a kept-alive connection, one small request after the other, each
 //! with a length. For these the general machinery of hyper costs more than all the rest of a publish,
 //! so they are read here: head and body from the shard's buffer, one copy of both, one write. Whatever
-//! is out of the ordinary (chunks, `Expect`, an upgrade, `Connection: close`, HTTP/1.0, a broken head)
+//! is out of the ordinary (chunks, a feed, `Expect`, an upgrade, `Connection: close`, HTTP/1.0, a broken head)
 //! goes on to hyper with all that was read, from that request on. The head's parser is the one that
 //! hyper uses, so that the two never disagree on where a request ends.
 
@@ -142,6 +142,9 @@ async fn answer_all(hub: &Hub, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 let call =
                     Call { method: &ordinary.method, path: ordinary.path, query: ordinary.query };
                 let answer = match admit(hub, &call) {
+                    Ok(Admission::Wants(task)) if task.is_feed() => {
+                        return Rest::Foreign(input.into());
+                    }
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
                         perform(hub, &call, task, &input.slice(ordinary.head..end)).await

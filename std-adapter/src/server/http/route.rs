@@ -26,6 +26,8 @@ pub(super) enum Route<'p> {
     Channel { app: &'p str, channel: Cow<'p, str> },
     /// `GET /apps/ID/channels/NAME/users`
     Users { app: &'p str, channel: Cow<'p, str> },
+    /// `GET /apps/ID/feed`
+    Feed { app: &'p str },
     /// `POST /apps/ID/users/USER/terminate_connections`; without `app` where the python SDK asks,
     /// which leaves `/apps/ID` out.
     Terminate { app: Option<&'p str>, user_id: Cow<'p, str> },
@@ -54,6 +56,7 @@ impl<'p> Route<'p> {
                 "events" => Ok(Self::Events { app }),
                 "batch_events" => Ok(Self::BatchEvents { app }),
                 "channels" => Ok(Self::Channels { app }),
+                "feed" => Ok(Self::Feed { app }),
                 _ => Self::below_app(app, rest).ok_or_else(|| unknown(path)),
             };
         }
@@ -98,8 +101,8 @@ fn segment(text: &str) -> Option<Cow<'_, str>> {
 
 fn unknown(path: &str) -> Refusal {
     const PATHS: &str = "the API has POST /apps/ID/events, POST /apps/ID/batch_events, \
-        GET /apps/ID/channels, GET /apps/ID/channels/NAME, GET /apps/ID/channels/NAME/users and \
-        POST /apps/ID/users/USER/terminate_connections";
+        GET /apps/ID/channels, GET /apps/ID/channels/NAME, GET /apps/ID/channels/NAME/users, \
+        GET /apps/ID/feed and POST /apps/ID/users/USER/terminate_connections";
     Refusal::not_found(format!("there is nothing at {}: {PATHS}", excerpt(path)))
 }
 

@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 
-use super::{handle, upgrade};
+use super::{ResponseBody, handle, upgrade};
 use crate::server::handle::ServerHandle;
 use crate::server::hub::Hub;
 
@@ -48,7 +47,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Display,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -60,7 +59,7 @@ where
         let hub = self.hub.clone();
         Box::pin(async move {
             Ok(match upgrade::requested(&hub, &mut request) {
-                Some(response) => response,
+                Some(response) => response.map(Into::into),
                 None => handle(&hub, request).await,
             })
         })

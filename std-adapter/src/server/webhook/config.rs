@@ -92,9 +92,17 @@ impl Kinds {
     }
 
     /// The kinds of Pusher: what an endpoint gets that asks for nothing in particular.
-    const fn pusher() -> Self {
+    pub(crate) const fn pusher() -> Self {
         let beyond = Self::of(WebhookEvent::Connected).0 | Self::of(WebhookEvent::Disconnected).0;
         Self(Self::ALL.0 & !beyond)
+    }
+
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
     }
 
     pub(crate) const fn contains(self, kind: WebhookEvent) -> bool {

@@ -16,10 +16,13 @@ mod client;
 mod config;
 mod delay;
 mod fact;
+mod feed;
 mod outlet;
 mod queue;
 
+pub(crate) use config::Kinds;
 pub use config::{UnknownEvent, Webhook, WebhookEvent};
+pub(crate) use feed::{Listener, Wish};
 pub use outlet::WebhookStats;
 pub(crate) use outlet::{Facts, Intake, Outlet};
 
@@ -36,7 +39,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use tidings_core::auth::sign_webhook;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, Instant};
 
@@ -49,16 +52,25 @@ const MAX_HELD: usize = 65_536;
 /// The thread that sends, as seen from the server's handle.
 pub(super) struct Sender {
     thread: Thread,
+    last_facts: mpsc::UnboundedSender<oneshot::Sender<()>>,
     stop: oneshot::Sender<std::time::Instant>,
 }
 
 impl Sender {
     pub(super) fn spawn(hub: Hub, facts: Facts) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
+        let (last_facts, ending) = mpsc::unbounded_channel();
         let thread = Thread::spawn("tidings-webhooks".into(), move |runtime| {
-            LocalSet::new().block_on(runtime, run(hub, facts, stopped));
+            LocalSet::new().block_on(runtime, run(hub, facts, ending, stopped));
         })?;
-        Ok(Self { thread, stop })
+        Ok(Self { thread, last_facts, stop })
+    }
+
+    /// Tells what is held back, ends every feed, and says when that is done.
+    pub(super) fn end_feeds(&self) -> oneshot::Receiver<()> {
+        let (done, told) = oneshot::channel();
+        let _ = self.last_facts.send(done); // the thread has ended, which ends the wait too
+        told
     }
 
     /// Sends what waits, until `deadline` at most, and ends the thread.
@@ -69,12 +81,22 @@ impl Sender {
 }
 
 /// Sorts facts into queues until the server ends, then waits for the queues to be empty.
-async fn run(hub: Hub, mut facts: Facts, mut stopped: oneshot::Receiver<std::time::Instant>) {
+async fn run(
+    hub: Hub,
+    mut facts: Facts,
+    mut ending: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    mut stopped: oneshot::Receiver<std::time::Instant>,
+) {
     let config = hub.config();
     let mut workers = JoinSet::new();
     let queues = Queues::start(&hub, &mut workers);
     let mut held = Held::new(config.webhook_delay, MAX_HELD);
-    let mut tell = |fact: Fact| queues.tell(&fact);
+    let mut tell = |fact: Fact| {
+        queues.tell(&fact);
+        if let Some(app) = hub.apps().get(fact.app) {
+            app.outlet().feed.tell(&fact, config.feed_retention);
+        }
+    };
     let deadline = loop {
         let due = held.next_due();
         let next_due = async {
@@ -89,6 +111,14 @@ async fn run(hub: Hub, mut facts: Facts, mut stopped: oneshot::Receiver<std::tim
                 Some(fact) => held.offer(fact, Instant::now(), &mut tell),
                 None => break (&mut stopped).await,
             },
+            Some(done) = ending.recv() => {
+                while let Some(fact) = facts.try_next() {
+                    held.offer(fact, Instant::now(), &mut tell);
+                }
+                held.release_all(&mut tell);
+                hub.apps().iter().for_each(|app| app.outlet().feed.end());
+                let _ = done.send(()); // nobody waits for it any more
+            }
             () = next_due => held.release(Instant::now(), &mut tell),
         }
     };

@@ -2,6 +2,7 @@
 
 use super::config::{Kinds, Webhook, WebhookEvent, shown};
 use super::fact::{Fact, subject};
+use super::feed::Feed;
 use crate::app::Apps;
 use crate::server::hub::Notice;
 use http::{HeaderMap, Uri};
@@ -97,6 +98,7 @@ impl Endpoint {
 #[derive(Default)]
 pub(crate) struct Outlet {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
+    pub(crate) feed: Feed,
 }
 
 impl fmt::Debug for Outlet {
@@ -113,11 +115,12 @@ impl Outlet {
             Ok(endpoint) => Ok(Arc::new(endpoint)),
             Err(reason) => Err((shown(&webhook.url).into(), reason)),
         };
-        Ok(Self { endpoints: webhooks.iter().map(endpoint).collect::<Result<_, _>>()? })
+        let endpoints = webhooks.iter().map(endpoint).collect::<Result<_, _>>()?;
+        Ok(Self { endpoints, feed: Feed::default() })
     }
 
     fn wants(&self, kind: WebhookEvent, channel: Option<&[u8]>) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.sees(kind, channel))
+        self.feed.sees(kind) || self.endpoints.iter().any(|endpoint| endpoint.sees(kind, channel))
     }
 
     pub(crate) fn stats(&self) -> Vec<WebhookStats> {
