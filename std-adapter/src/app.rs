@@ -1,12 +1,18 @@
 //! Apps: who may connect and publish, and within which limits.
 
+mod limits;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::server::webhook::{Outlet, Webhook};
 use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
+
+pub use limits::AppLimits;
+pub(crate) use limits::Usage;
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///
@@ -42,6 +48,9 @@ pub struct App {
     pub user_authentication: bool,
     /// Endpoints of the application that are told what happens (default: none).
     pub webhooks: Vec<Webhook>,
+    /// How long a cache channel keeps its last event for whoever subscribes later (default 30
+    /// minutes, as with Pusher). Zero keeps none, so that every subscriber is told of a miss.
+    pub cache_ttl: Duration,
     /// Bounds on names, events and presence.
     pub limits: AppLimits,
     /// The app's place in [`Apps`].
@@ -50,6 +59,7 @@ pub struct App {
     signing: SigningKey,
     outlet: Outlet,
     connections: AtomicU32,
+    cached: Usage,
 }
 
 impl App {
@@ -70,12 +80,14 @@ impl App {
             max_client_events_per_second: Some(10),
             user_authentication: false,
             webhooks: Vec::new(),
+            cache_ttl: Duration::from_secs(30 * 60),
             limits: AppLimits::default(),
             outlet: Outlet::default(),
             index: 0,
             signing: SigningKey::new(secret.0.as_bytes()),
             secret,
             connections: AtomicU32::new(0),
+            cached: Usage::default(),
         }
     }
 
@@ -129,6 +141,11 @@ impl App {
         Ok(())
     }
 
+    /// What the app's cached events take, over all shards.
+    pub(crate) const fn cached(&self) -> &Usage {
+        &self.cached
+    }
+
     #[cfg(test)]
     pub(crate) fn secret(&self) -> &[u8] {
         self.secret.0.as_bytes()
@@ -152,6 +169,7 @@ impl fmt::Debug for App {
             .field("max_client_events_per_second", &self.max_client_events_per_second)
             .field("user_authentication", &self.user_authentication)
             .field("webhooks", &self.webhooks)
+            .field("cache_ttl", &self.cache_ttl)
             .field("limits", &self.limits)
             .field("connections", &self.connections())
             .finish()
@@ -164,52 +182,6 @@ struct Secret(Box<str>);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-/// Bounds on what an app's clients and publishers may send. The defaults are Pusher's.
-///
-/// Lengths of names and ids are in characters (for channels and user ids that is bytes too), sizes
-/// in bytes of UTF-8 after JSON escapes are undone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AppLimits {
-    /// Characters of a channel's name, its prefix included (default 200: what every SDK accepts,
-    /// where Pusher's documentation says 164).
-    pub max_channel_name: u32,
-    /// Characters of an event's name (default 200).
-    pub max_event_name: u32,
-    /// Bytes of one event's data, published or sent by a client (default 10,240).
-    pub max_event_bytes: u32,
-    /// Channels that one publish may name (default 100).
-    pub max_channels_per_event: u32,
-    /// Events in one batch (default 10).
-    pub max_batch: u32,
-    /// Users in one presence channel; a user with several connections counts once (default 100).
-    pub max_presence_members: u32,
-    /// Bytes of the user object, that is the `channel_data` of a presence subscription
-    /// (default 1,024).
-    pub max_presence_user_bytes: u32,
-    /// Characters of a user id (default 128).
-    pub max_user_id: u32,
-    /// Channels that one connection may be subscribed to at once (default 1,000). Pusher states
-    /// no bound; this one keeps a single client from filling the server's tables.
-    pub max_channels_per_connection: u32,
-}
-
-impl Default for AppLimits {
-    fn default() -> Self {
-        Self {
-            max_channel_name: 200,
-            max_event_name: 200,
-            max_event_bytes: 10_240,
-            max_channels_per_event: 100,
-            max_batch: 10,
-            max_presence_members: 100,
-            max_presence_user_bytes: 1_024,
-            max_user_id: 128,
-            max_channels_per_connection: 1_000,
-        }
     }
 }
 

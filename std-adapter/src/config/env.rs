@@ -34,6 +34,7 @@ enum Soketi {
 
 /// Soketi's variables (without `SOKETI_`) that have an equal here.
 const SOKETI: &[(&str, &str, Soketi)] = &[
+    ("CHANNEL_CACHE_TTL", "cache_ttl", Soketi::Same),
     ("CHANNEL_LIMITS_MAX_NAME_LENGTH", "max_channel_name", Soketi::Same),
     ("DEBUG", "log", Soketi::Debug),
     ("DEFAULT_APP_ENABLED", "enabled", Soketi::Same),

@@ -192,5 +192,14 @@ options! {
         /// Channels that one connection may be subscribed to [default: 1000]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channels_per_connection: u32,
+        /// Time that a cache channel keeps its last event [default: 1800]
+        #[arg(long, value_name = "SECONDS", help_heading = "Every app")]
+        cache_ttl: Seconds,
+        /// Cache channels of one app whose last event is kept at once [default: 10000]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_cached_events: u32,
+        /// Bytes that these events may take together [default: 67108864]
+        #[arg(long, value_name = "BYTES", help_heading = "Every app")]
+        max_cached_bytes: u32,
     }
 }

@@ -254,6 +254,8 @@ fn apply(app: &mut App, options: &AppOptions) {
         max_channels_per_connection: options
             .max_channels_per_connection
             .unwrap_or(default.max_channels_per_connection),
+        max_cached_events: options.max_cached_events.unwrap_or(default.max_cached_events),
+        max_cached_bytes: options.max_cached_bytes.unwrap_or(default.max_cached_bytes),
     };
     app.enabled = options.enabled.unwrap_or(app.enabled);
     app.client_events = options.client_events.unwrap_or(app.client_events);
@@ -261,6 +263,7 @@ fn apply(app: &mut App, options: &AppOptions) {
     if let Some(webhooks) = &options.webhooks {
         app.webhooks.clone_from(&webhooks.0);
     }
+    app.cache_ttl = options.cache_ttl.map_or(app.cache_ttl, |seconds| seconds.0);
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;
     }

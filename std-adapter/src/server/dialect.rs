@@ -41,6 +41,21 @@ pub(super) fn event(entry: &Entry) -> Bytes {
     frame(size, |tx| pusher::encode_channel_event(tx, channel, name, data, user_id))
 }
 
+/// The data within a frame of [`event`]: the inside of its string literal, which ends the frame of an entry
+/// without a user.
+pub(super) fn data_within(frame: &Bytes, entry: &Entry) -> Bytes {
+    const END: usize = r#""}"#.len();
+    let end = frame.len().saturating_sub(END);
+    let data = frame.slice(end.saturating_sub(entry.data.len())..end);
+    debug_assert_eq!(data, entry.data);
+    data
+}
+
+/// What a cache channel that holds nothing says to a subscriber.
+pub(super) fn cache_miss(channel: &[u8]) -> Bytes {
+    frame(80 + channel.len(), |tx| pusher::encode_cache_miss(tx, text(channel)))
+}
+
 /// The acknowledgement of a presence subscription, with all members.
 pub(super) fn presence_succeeded(channel: &[u8], members: &Members) -> Bytes {
     let size = 256 + members.len() * 64;

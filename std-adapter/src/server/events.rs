@@ -9,6 +9,14 @@ use tidings_core::pusher::SocketId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEvent {
+    /// Somebody has subscribed to a cache channel that holds no event. Told once, until an event comes or
+    /// the channel is vacated.
+    CacheMissed {
+        /// The app's id.
+        app: Box<str>,
+        /// The channel's name.
+        channel: Box<str>,
+    },
     /// A channel has its first subscriber.
     ChannelOccupied {
         /// The app's id.

@@ -3,7 +3,7 @@
 use super::events::ServerEvent;
 use super::http::Service;
 use super::hub::mail::Mail;
-use super::hub::{Entry, Hub};
+use super::hub::{Entry, Hub, Source};
 use super::webhook::{self, WebhookStats};
 use crate::app::{App, Apps};
 use bytes::Bytes;
@@ -180,6 +180,7 @@ impl ServerHandle {
             data: escape(event.data),
             except: event.except,
             user_id: None,
+            source: Source::Application,
         };
         self.0.hub.publish(app, entry).map_err(|_| EventError::Congested)
     }

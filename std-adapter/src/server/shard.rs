@@ -5,7 +5,7 @@
 //! a single event is written at once.
 
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
-use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing};
+use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, Work};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
@@ -184,10 +184,14 @@ impl Shard {
 
     pub(crate) fn receive(self: &Rc<Self>, mail: Mail) {
         match mail {
-            Mail::Join(join) => self.at_home(|home, notify, out| home.join(*join, notify, out)),
-            Mail::Leave(leave) => self.at_home(|home, notify, out| home.leave(&leave, notify, out)),
+            Mail::Join(join) => self.at_home(|home, work| home.join(*join, work)),
+            Mail::Leave(leave) => self.at_home(|home, work| home.leave(&leave, work)),
             Mail::Publish { app, hash, entry } => {
-                self.at_home(|home, _, out| home.publish(app, hash, entry, out));
+                self.at_home(|home, work| home.publish(app, hash, entry, work));
+            }
+            Mail::Cached { channel, reply } => {
+                let cached = self.home.borrow().cached(channel.key(), self.hub.apps(), self.now());
+                let _ = reply.send(cached);
             }
             Mail::Occupancy { channel, reply } => {
                 let _ = reply.send(self.home.borrow().occupancy(channel.key()));
@@ -219,9 +223,15 @@ impl Shard {
     }
 
     /// Lets the home part do something and passes on what comes of it.
-    fn at_home(self: &Rc<Self>, act: impl FnOnce(&mut Home, &dyn Fn(Notice<'_>), &mut Outgoing)) {
+    fn at_home(self: &Rc<Self>, act: impl FnOnce(&mut Home, &mut Work<'_>)) {
         let mut outgoing = std::mem::take(&mut *self.outgoing.borrow_mut());
-        act(&mut self.home.borrow_mut(), &|notice| self.hub.notify(notice), &mut outgoing);
+        let mut work = Work {
+            apps: self.hub.apps(),
+            now: self.now(),
+            notify: &|notice| self.hub.notify(notice),
+            out: &mut outgoing,
+        };
+        act(&mut self.home.borrow_mut(), &mut work);
         for (shard, mail) in outgoing.drain(..) {
             self.send(shard, mail);
         }
@@ -252,11 +262,12 @@ impl Shard {
                     socket::presence_full(self, &conn, &channel.name, *max_members);
                 }
             }
-            Outcome::Subscribed { frame } => {
+            Outcome::Subscribed { frame, then } => {
                 // What was due before must not come after the acknowledgement.
                 self.flush();
                 if self.local.borrow_mut().joined(&conn, channel.key(), *ticket) {
-                    socket::acknowledge(self, &conn, &channel.name, frame.as_ref());
+                    let (frame, then) = (frame.as_ref(), then.as_ref());
+                    socket::acknowledge(self, &conn, &channel.name, frame, then);
                 }
             }
         }
@@ -300,7 +311,7 @@ impl Shard {
         }
     }
 
-    /// Looks once a second at the sockets whose deadline may have come.
+    /// Looks once a second at the sockets whose deadline may have come, and at what the home keeps.
     async fn sweep(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -308,6 +319,7 @@ impl Shard {
         while !self.stopped.get() {
             ticks.tick().await;
             let now = self.now();
+            self.at_home(Home::tick);
             self.wheel.borrow_mut().take_due(now, &mut due);
             for at in due.drain(..) {
                 let conn = self.local.borrow().conn(at).cloned();

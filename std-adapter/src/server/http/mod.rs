@@ -32,7 +32,7 @@ pub use feed::ResponseBody;
 use route::{Route, excerpt};
 pub use service::Service;
 
-use super::hub::{Entry, Hub};
+use super::hub::{Entry, Hub, Source};
 use crate::app::App;
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
@@ -202,6 +202,7 @@ fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal
             data: event.data.clone(),
             except: event.except,
             user_id: None,
+            source: Source::Application,
         };
         hub.publish(app, entry).map_err(|_| {
             Refusal::unavailable(

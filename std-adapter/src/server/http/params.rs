@@ -33,6 +33,7 @@ pub(super) fn value<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
 pub(super) struct Info {
     pub(super) user_count: bool,
     pub(super) subscription_count: bool,
+    pub(super) cache: bool,
 }
 
 impl Info {
@@ -43,9 +44,11 @@ impl Info {
             match name {
                 "subscription_count" => info.subscription_count = true,
                 "user_count" => info.user_count = true,
+                "cache" => info.cache = true,
                 other => {
                     return Err(Refusal::bad(format!(
-                        "`info` asks for {}: ask for user_count, subscription_count or both",
+                        "`info` asks for {}: ask for user_count, subscription_count \
+                         or, of one cache channel, cache",
                         excerpt(other)
                     )));
                 }
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn info_is_a_list_in_any_form() {
-        let both = Info { user_count: true, subscription_count: true };
+        let both = Info { user_count: true, subscription_count: true, cache: false };
         assert_eq!(Info::parse("user_count,subscription_count").unwrap(), both);
         assert_eq!(Info::of_query("info=subscription_count%2Cuser_count").unwrap(), both);
         assert_eq!(Info::of_query("").unwrap(), Info::default());

@@ -9,7 +9,7 @@ use super::event::{Publication, channel_name};
 use super::params::{self, Info};
 use super::route::excerpt;
 use crate::app::App;
-use crate::server::hub::{Hub, Occupancy};
+use crate::server::hub::{CachedEvent, Hub, Occupancy};
 
 const PRESENCE: &str = "presence-";
 
@@ -21,6 +21,11 @@ pub(super) async fn channels(hub: &Hub, app: &Arc<App>, query: &str) -> Result<A
         return Err(Refusal::bad(
             "user_count may only be requested for presence channels - please supply \
              filter_by_prefix beginning with presence-",
+        ));
+    }
+    if info.cache {
+        return Err(Refusal::bad(
+            "`info` asks for cache, which is told of one channel: ask GET channels/NAME for it",
         ));
     }
     let channels = hub.channels(app, &prefix).await;
@@ -51,14 +56,34 @@ pub(super) async fn channel(
             excerpt(name)
         )));
     }
+    if info.cache && !channel.is_cache() {
+        return Err(Refusal::bad(format!(
+            "Cannot retrieve the cache unless the channel is a cache channel: {} does not begin \
+             with cache-, private-cache-, presence-cache- or private-encrypted-cache-",
+            excerpt(name)
+        )));
+    }
     let occupancy = hub.occupancy(app, name).await;
     let mut out = Vec::with_capacity(64);
     let mut object = Object::new(&mut out);
     let occupied = occupancy.subscriptions > 0;
     object.member("occupied").extend_from_slice(if occupied { b"true" } else { b"false" });
     put_counts(&mut object, info, occupancy);
+    if info.cache {
+        put_cached(object.member("cache"), hub.cached(app, name).await);
+    }
     object.end();
     Ok(Answer::json(out))
+}
+
+/// The last event of a cache channel, or `null`. Its data is an escaped literal already.
+fn put_cached(out: &mut Vec<u8>, cached: Option<CachedEvent>) {
+    let Some(CachedEvent { data, ttl }) = cached else {
+        return out.extend_from_slice(b"null");
+    };
+    out.extend_from_slice(br#"{"data":""#);
+    out.extend_from_slice(&data);
+    out.extend_from_slice(format!(r#"","ttl":{ttl}}}"#).as_bytes());
 }
 
 /// `GET channels/NAME/users`: who is in a presence channel.
@@ -131,6 +156,7 @@ fn applicable(info: Info, channel: &str) -> Info {
     Info {
         user_count: info.user_count && presence,
         subscription_count: info.subscription_count && !presence,
+        cache: false,
     }
 }
 

@@ -4,7 +4,7 @@
 //! through its home, which gives the channel its one order; what the home decides goes to the shards
 //! whose sockets are concerned. Mail between two shards keeps its order.
 
-use super::{Entry, Occupancy};
+use super::{CachedEvent, Entry, Occupancy};
 use crate::app::App;
 use crate::server::socket::Adopted;
 use bytes::Bytes;
@@ -76,8 +76,9 @@ pub(crate) struct Joined {
 
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Subscribed; the frame that says so, when it is more than the plain one.
-    Subscribed { frame: Option<Bytes> },
+    /// Subscribed; the frame that says so, when it is more than the plain one, and what follows it before
+    /// anything else of the channel.
+    Subscribed { frame: Option<Bytes>, then: Option<Bytes> },
     /// The presence channel has as many members as it may have.
     Full { max_members: u32 },
 }
@@ -102,6 +103,10 @@ pub(crate) enum Mail {
     Occupancy {
         channel: Channel,
         reply: oneshot::Sender<Occupancy>,
+    },
+    Cached {
+        channel: Channel,
+        reply: oneshot::Sender<Option<CachedEvent>>,
     },
     Channels {
         app: u32,
@@ -140,6 +145,7 @@ impl std::fmt::Debug for Mail {
             Self::Leave(_) => "Leave",
             Self::Publish { .. } => "Publish",
             Self::Occupancy { .. } => "Occupancy",
+            Self::Cached { .. } => "Cached",
             Self::Channels { .. } => "Channels",
             Self::Users { .. } => "Users",
             Self::Joined(_) => "Joined",

@@ -8,7 +8,7 @@ pub(crate) mod mail;
 mod presence;
 mod table;
 
-pub(crate) use home::{Home, Outgoing};
+pub(crate) use home::{Home, Outgoing, Work};
 pub(crate) use local::{Ended, Local};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
@@ -38,6 +38,25 @@ pub(crate) struct Entry {
     pub(crate) except: Option<SocketId>,
     /// Who published it, where that is known: the member of a presence channel.
     pub(crate) user_id: Option<Box<str>>,
+    pub(crate) source: Source,
+}
+
+/// Who made an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The application, over HTTP or from inside the process.
+    Application,
+    /// A client. What clients send each other is for the moment and is not kept.
+    Client,
+}
+
+/// The last event of a cache channel, as the HTTP API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CachedEvent {
+    /// The inside of a JSON string literal.
+    pub(crate) data: Bytes,
+    /// Seconds that it will still be kept.
+    pub(crate) ttl: u64,
 }
 
 /// How many are in a channel.
@@ -60,6 +79,12 @@ pub(crate) enum Notice<'a> {
         channel: &'a [u8],
     },
     Vacated {
+        app: u32,
+        channel: &'a [u8],
+    },
+    /// Somebody has subscribed to a cache channel that holds nothing. Told once, until an event comes or the
+    /// channel is vacated.
+    CacheMiss {
         app: u32,
         channel: &'a [u8],
     },
@@ -220,6 +245,14 @@ impl Hub {
         answer.await.unwrap_or_default()
     }
 
+    /// What a cache channel holds for whoever subscribes next.
+    pub(crate) async fn cached(&self, app: &Arc<App>, channel: &str) -> Option<CachedEvent> {
+        let channel = self.channel(app, channel);
+        let (reply, answer) = oneshot::channel();
+        self.send(self.home_of(channel.hash), Mail::Cached { channel, reply });
+        answer.await.unwrap_or_default()
+    }
+
     /// The occupied channels whose names begin with `prefix`, sorted by name.
     pub(crate) async fn channels(
         &self,
@@ -274,6 +307,7 @@ impl Hub {
         }
         let (Notice::Occupied { app, .. }
         | Notice::Vacated { app, .. }
+        | Notice::CacheMiss { app, .. }
         | Notice::MemberAdded { app, .. }
         | Notice::MemberRemoved { app, .. }
         | Notice::Connected { app, .. }
@@ -286,6 +320,9 @@ impl Hub {
             }
             Notice::Vacated { channel, .. } => {
                 ServerEvent::ChannelVacated { app, channel: name(channel) }
+            }
+            Notice::CacheMiss { channel, .. } => {
+                ServerEvent::CacheMissed { app, channel: name(channel) }
             }
             Notice::MemberAdded { channel, user_id, .. } => {
                 ServerEvent::MemberAdded { app, channel: name(channel), user_id: user_id.into() }

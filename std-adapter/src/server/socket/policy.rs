@@ -4,7 +4,7 @@
 use super::conn::{Conn, Sent};
 use crate::server::dialect;
 use crate::server::hub::mail::{Channel, Join, Member};
-use crate::server::hub::{Entry, Key, Notice};
+use crate::server::hub::{Entry, Key, Notice, Source};
 use crate::server::shard::Shard;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -192,22 +192,29 @@ fn member_of(app: &crate::App, channel_data: &str) -> Result<Member, Refusal> {
     Ok(Member { id: id.into(), info: data.user_info.map(|info| info.text().into()) })
 }
 
-/// Tells a socket that its subscription is in force.
+/// Tells a socket that its subscription is in force, and what comes `then`.
 pub(crate) fn acknowledge(
     shard: &Rc<Shard>,
     conn: &Rc<Conn>,
     channel: &[u8],
     frame: Option<&Bytes>,
+    then: Option<&Bytes>,
 ) {
-    let sent = match frame {
-        Some(frame) => conn.send_shared(frame),
-        None => {
-            let name = std::str::from_utf8(channel).unwrap_or_default();
+    let name = std::str::from_utf8(channel).unwrap_or_default();
+    let plain = |tx: &mut TxBuf<'_>| pusher::encode_subscription_succeeded(tx, name);
+    let sent = match (frame, then) {
+        (_, Some(then)) => {
+            conn.queue(frame.cloned().unwrap_or_else(|| dialect::frame(512, plain)));
+            conn.queue(then.clone());
+            conn.write_queued()
+        }
+        (Some(frame), None) => conn.send_shared(frame),
+        (None, None) => {
             let mut memory = [0; 512];
             let mut tx = TxBuf::new(&mut memory);
-            match pusher::encode_subscription_succeeded(&mut tx, name) {
+            match plain(&mut tx) {
                 Ok(()) => conn.send(tx.written()),
-                Err(_) => send_frame(conn, |tx| pusher::encode_subscription_succeeded(tx, name)),
+                Err(_) => send_frame(conn, plain),
             }
         }
     };
@@ -300,6 +307,7 @@ fn client_event(
         data,
         except: Some(socket_id),
         user_id,
+        source: Source::Client,
     };
     shard.publish(app, key.hash, entry);
     Ok(())

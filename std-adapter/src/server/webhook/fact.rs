@@ -30,6 +30,7 @@ pub(super) fn subject<'n>(notice: &Notice<'n>) -> (u32, WebhookEvent, Option<&'n
     match *notice {
         Notice::Occupied { app, channel } => (app, WebhookEvent::ChannelOccupied, Some(channel)),
         Notice::Vacated { app, channel } => (app, WebhookEvent::ChannelVacated, Some(channel)),
+        Notice::CacheMiss { app, channel } => (app, WebhookEvent::CacheMiss, Some(channel)),
         Notice::MemberAdded { app, channel, .. } => (app, WebhookEvent::MemberAdded, Some(channel)),
         Notice::MemberRemoved { app, channel, .. } => {
             (app, WebhookEvent::MemberRemoved, Some(channel))
@@ -56,7 +57,7 @@ impl Fact {
             client_event: None,
         };
         match *notice {
-            Notice::Occupied { .. } | Notice::Vacated { .. } => {}
+            Notice::Occupied { .. } | Notice::Vacated { .. } | Notice::CacheMiss { .. } => {}
             Notice::MemberAdded { user_id, .. } | Notice::MemberRemoved { user_id, .. } => {
                 fact.user_id = Some(user_id.into());
             }

@@ -1,22 +1,43 @@
 //! The channels that are at home on a shard: who is in them, counted over all shards.
 
+mod cache;
+
 use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome};
 use super::presence::{Entered, Members};
 use super::table::{Key, Table};
-use super::{Entry, Notice, Occupancy};
+use super::{CachedEvent, Entry, Notice, Occupancy, Source};
+use crate::app::{App, Apps};
 use crate::server::dialect;
 use bytes::Bytes;
+use cache::{Cache, is_cache};
 use smallvec::SmallVec;
 use tidings_core::pusher::SocketId;
+use tidings_core::time::Instant;
 
 /// Mail that one piece of work gives rise to, in order, each with the shard that it is for.
 pub(crate) type Outgoing = Vec<(u16, Mail)>;
+
+/// What a home works with.
+pub(crate) struct Work<'a> {
+    pub(crate) apps: &'a Apps,
+    pub(crate) now: Instant,
+    pub(crate) notify: &'a dyn Fn(Notice<'_>),
+    pub(crate) out: &'a mut Outgoing,
+}
+
+impl<'a> Work<'a> {
+    fn app(&self, index: u32) -> Option<&'a App> {
+        self.apps.get(index).map(|app| &**app)
+    }
+}
 
 #[derive(Default)]
 struct HomeChannel {
     /// Subscriptions by shard; only shards that have some.
     shards: SmallVec<[(u16, u32); 2]>,
     members: Option<Box<Members>>,
+    /// A subscriber has found no cached event, and none has come since.
+    missed: bool,
 }
 
 impl HomeChannel {
@@ -62,14 +83,15 @@ impl HomeChannel {
 #[derive(Default)]
 pub(crate) struct Home {
     channels: Table<HomeChannel>,
+    cache: Cache,
 }
 
 impl Home {
-    pub(crate) fn join(&mut self, join: Join, notify: &dyn Fn(Notice<'_>), out: &mut Outgoing) {
+    pub(crate) fn join(&mut self, join: Join, work: &mut Work<'_>) {
         let Join { channel, conn, socket_id, ticket, member, max_members } = join;
         let at = self.channels.find_or_insert(channel.key(), HomeChannel::default);
         let Some(slot) = self.channels.get_mut(at) else { return };
-        let (name, home) = (&slot.name, &mut slot.value);
+        let (name, home, app) = (&slot.name, &mut slot.value, channel.app);
         let mut frame = None;
         if let Some(member) = member {
             let members = home.members.get_or_insert_default();
@@ -82,27 +104,37 @@ impl Home {
                     }
                     let outcome = Outcome::Full { max_members };
                     let joined = Joined { channel, conn, ticket, outcome };
-                    out.push((conn.shard, Mail::Joined(Box::new(joined))));
+                    work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
                     return;
                 }
                 Entered::First => {
-                    let app = channel.app;
-                    notify(Notice::MemberAdded { app, channel: name, user_id: &user_id });
+                    (work.notify)(Notice::MemberAdded { app, channel: name, user_id: &user_id });
                     frame = Some(dialect::presence_succeeded(&channel.name, members));
-                    home.spread(&channel, &added, Some(socket_id), out);
+                    home.spread(&channel, &added, Some(socket_id), work.out);
                 }
                 Entered::Again => frame = Some(dialect::presence_succeeded(&channel.name, members)),
             }
         }
         if home.shards.is_empty() {
-            notify(Notice::Occupied { app: channel.app, channel: name });
+            (work.notify)(Notice::Occupied { app, channel: name });
         }
         home.count(conn.shard);
-        let outcome = Outcome::Subscribed { frame };
-        out.push((conn.shard, Mail::Joined(Box::new(Joined { channel, conn, ticket, outcome }))));
+        let then = is_cache(name).then(|| {
+            let held = work.app(app);
+            let held = held.and_then(|app| self.cache.frame(channel.key(), app, work.now));
+            held.unwrap_or_else(|| {
+                if !std::mem::replace(&mut home.missed, true) {
+                    (work.notify)(Notice::CacheMiss { app, channel: name });
+                }
+                dialect::cache_miss(&channel.name)
+            })
+        });
+        let outcome = Outcome::Subscribed { frame, then };
+        let joined = Joined { channel, conn, ticket, outcome };
+        work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
     }
 
-    pub(crate) fn leave(&mut self, leave: &Leave, notify: &dyn Fn(Notice<'_>), out: &mut Outgoing) {
+    pub(crate) fn leave(&mut self, leave: &Leave, work: &mut Work<'_>) {
         let Some(at) = self.channels.find(leave.channel.key()) else { return };
         let Some(slot) = self.channels.get_mut(at) else { return };
         let (name, home) = (&slot.name, &mut slot.value);
@@ -111,21 +143,42 @@ impl Home {
         if let (Some(user_id), Some(members)) = (&leave.user_id, &mut home.members)
             && members.leave(user_id)
         {
-            notify(Notice::MemberRemoved { app, channel: name, user_id });
+            (work.notify)(Notice::MemberRemoved { app, channel: name, user_id });
             let frame = dialect::member_removed(&leave.channel.name, user_id);
-            home.spread(&leave.channel, &frame, Some(leave.socket_id), out);
+            home.spread(&leave.channel, &frame, Some(leave.socket_id), work.out);
         }
         if home.shards.is_empty() {
-            notify(Notice::Vacated { app, channel: name });
+            (work.notify)(Notice::Vacated { app, channel: name });
             self.channels.remove(at);
         }
     }
 
-    pub(crate) fn publish(&self, app: u32, hash: u64, entry: Entry, out: &mut Outgoing) {
-        let Some(slot) = self.slot(Key { app, hash, name: &entry.channel }) else { return };
+    pub(crate) fn publish(&mut self, app: u32, hash: u64, entry: Entry, work: &mut Work<'_>) {
+        let key = Key { app, hash, name: &entry.channel };
+        let at = self.channels.find(key);
+        let kept = entry.source == Source::Application && is_cache(&entry.channel);
+        if at.is_none() && !kept {
+            return;
+        }
         let frame = dialect::event(&entry);
+        if kept && let Some(app) = work.app(app) {
+            let data = dialect::data_within(&frame, &entry);
+            self.cache.store(key, app, frame.clone(), data, work.now);
+        }
+        let Some(slot) = at.and_then(|at| self.channels.get_mut(at)) else { return };
+        slot.value.missed &= !kept;
         let channel = Channel { app, hash, name: entry.channel };
-        slot.spread(&channel, &frame, entry.except, out);
+        slot.value.spread(&channel, &frame, entry.except, work.out);
+    }
+
+    /// Does what time asks for; called about once a second.
+    pub(crate) fn tick(&mut self, work: &mut Work<'_>) {
+        self.cache.expire(|app| work.app(app), work.now);
+    }
+
+    /// What a cache channel holds.
+    pub(crate) fn cached(&self, key: Key<'_>, apps: &Apps, now: Instant) -> Option<CachedEvent> {
+        self.cache.event(key, apps.get(key.app)?, now)
     }
 
     fn slot(&self, key: Key<'_>) -> Option<&HomeChannel> {

@@ -1,0 +1,80 @@
+//! Bounds of an app, and what it uses of those that all shards share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bounds on what an app's clients and publishers may send. The defaults are Pusher's.
+///
+/// Lengths of names and ids are in characters (for channels and user ids that is bytes too), sizes
+/// in bytes of UTF-8 after JSON escapes are undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppLimits {
+    /// Characters of a channel's name, its prefix included (default 200: what every SDK accepts,
+    /// where Pusher's documentation says 164).
+    pub max_channel_name: u32,
+    /// Characters of an event's name (default 200).
+    pub max_event_name: u32,
+    /// Bytes of one event's data, published or sent by a client (default 10,240).
+    pub max_event_bytes: u32,
+    /// Channels that one publish may name (default 100).
+    pub max_channels_per_event: u32,
+    /// Events in one batch (default 10).
+    pub max_batch: u32,
+    /// Users in one presence channel; a user with several connections counts once (default 100).
+    pub max_presence_members: u32,
+    /// Bytes of the user object, that is the `channel_data` of a presence subscription
+    /// (default 1,024).
+    pub max_presence_user_bytes: u32,
+    /// Characters of a user id (default 128).
+    pub max_user_id: u32,
+    /// Channels that one connection may be subscribed to at once (default 1,000). Pusher states
+    /// no bound; this one keeps a single client from filling the server's tables.
+    pub max_channels_per_connection: u32,
+    /// Cache channels whose last event is kept at once (default 10,000). The one that was published
+    /// longest ago goes first.
+    pub max_cached_events: u32,
+    /// Bytes that these events may take together (default 64 MiB).
+    pub max_cached_bytes: u32,
+}
+
+impl Default for AppLimits {
+    fn default() -> Self {
+        Self {
+            max_channel_name: 200,
+            max_event_name: 200,
+            max_event_bytes: 10_240,
+            max_channels_per_event: 100,
+            max_batch: 10,
+            max_presence_members: 100,
+            max_presence_user_bytes: 1_024,
+            max_user_id: 128,
+            max_channels_per_connection: 1_000,
+            max_cached_events: 10_000,
+            max_cached_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// What an app's kept events take, counted over all shards.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Usage {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self, bytes: usize) {
+        self.events.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_over(&self, max_events: u32, max_bytes: u32) -> bool {
+        self.events.load(Ordering::Relaxed) > max_events as usize
+            || self.bytes.load(Ordering::Relaxed) > max_bytes as usize
+    }
+}
