@@ -26,7 +26,9 @@ pub use auth::auth_query;
 pub use handshake::{handshake_request, handshake_response};
 pub use io::buffers;
 pub use json::{channel_name, json};
-pub use pusher::{client_session, connect_target, pair, server_message, server_session};
+pub use pusher::{
+    client_session, connect_target, pair, rest_answer, server_message, server_session,
+};
 pub use websocket::{frame_header, frame_stream, websocket_pair, websocket_session};
 
 /// What a target does with one input; it panics when the invariant does not hold.
@@ -45,6 +47,7 @@ pub const TARGETS: &[(&str, Hook)] = &[
     ("handshake_response", handshake_response),
     ("json", json),
     ("pair", pair),
+    ("rest_answer", rest_answer),
     ("server_message", server_message),
     ("server_session", server_session),
     ("websocket_pair", websocket_pair),

@@ -14,6 +14,10 @@ mod encode;
 mod encrypted;
 mod fields;
 mod message;
+#[cfg(feature = "serde")]
+mod payload;
+#[cfg(feature = "client")]
+pub mod rest;
 #[cfg(feature = "server")]
 pub mod server;
 mod socket_id;
@@ -25,5 +29,7 @@ pub use encode::*;
 #[cfg(feature = "encrypted")]
 pub use encrypted::{encode_encrypted, open_encrypted};
 pub use message::{MessageError, Presence, ServerMessage, UserIds, Watchlist};
+#[cfg(feature = "serde")]
+pub use payload::{PayloadError, parse_payload};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};
 pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};

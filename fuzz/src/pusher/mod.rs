@@ -3,9 +3,11 @@
 mod client_session;
 mod link;
 mod pair;
+mod rest_answer;
 
 pub use client_session::client_session;
 pub use pair::pair;
+pub use rest_answer::rest_answer;
 
 use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::json::{Kind, Limits as JsonLimits, Raw};

@@ -206,6 +206,28 @@ impl<R: Entropy, T: Table> Client<R, T> {
         Ok(encode_trigger(tx, mask, name, event, data)?)
     }
 
+    /// As [`trigger`](Self::trigger) with a value that is written as JSON, straight into the output buffer.
+    ///
+    /// # Errors
+    /// As [`trigger`](Self::trigger). Of a frame that does not fit the length is not known;
+    /// [`TxFull`](crate::error::TxFull) then asks for one byte more than there is.
+    ///
+    /// # Panics
+    /// None here, but serde-json-core panics on *types* that JSON has no form for: integers of 128 bits, maps whose keys are
+    /// no texts, and an implementation of `Serialize` that fails by itself.
+    #[cfg(feature = "serde")]
+    pub fn trigger_value(
+        &mut self,
+        channel: ChannelId,
+        event: &str,
+        value: &impl serde::Serialize,
+        tx: &mut TxBuf<'_>,
+    ) -> Result<(), SendError> {
+        let mask = self.mask();
+        let name = self.triggerable(channel, event)?;
+        Ok(crate::pusher::payload::encode_trigger_value(tx, mask, name, event, value)?)
+    }
+
     /// The name of a channel that an event can be triggered on now.
     pub(super) fn triggerable(&self, channel: ChannelId, event: &str) -> Result<&str, UsageError> {
         let slot = self.slot(channel).ok_or(UsageError::ChannelUnknown)?;

@@ -14,6 +14,8 @@ use crate::websocket::{Header, Opcode, PeerError, encode_frame};
 
 mod channels;
 mod life;
+#[cfg(feature = "serde")]
+mod payload;
 mod splits;
 
 const ID: SocketId = SocketId::new(1001, 2001);
