@@ -48,6 +48,9 @@ pub struct App {
     pub user_authentication: bool,
     /// Endpoints of the application that are told what happens (default: none).
     pub webhooks: Vec<Webhook>,
+    /// Whether subscribers of every channel but presence channels are told how many they are
+    /// (default off): at each change up to 100, at most every five seconds beyond.
+    pub subscription_count: bool,
     /// How long a cache channel keeps its last event for whoever subscribes later (default 30
     /// minutes, as with Pusher). Zero keeps none, so that every subscriber is told of a miss.
     pub cache_ttl: Duration,
@@ -80,6 +83,7 @@ impl App {
             max_client_events_per_second: Some(10),
             user_authentication: false,
             webhooks: Vec::new(),
+            subscription_count: false,
             cache_ttl: Duration::from_secs(30 * 60),
             limits: AppLimits::default(),
             outlet: Outlet::default(),
@@ -169,6 +173,7 @@ impl fmt::Debug for App {
             .field("max_client_events_per_second", &self.max_client_events_per_second)
             .field("user_authentication", &self.user_authentication)
             .field("webhooks", &self.webhooks)
+            .field("subscription_count", &self.subscription_count)
             .field("cache_ttl", &self.cache_ttl)
             .field("limits", &self.limits)
             .field("connections", &self.connections())

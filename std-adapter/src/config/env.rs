@@ -141,7 +141,14 @@ fn read_soketi(
 }
 
 fn is_switch(option: &str) -> bool {
-    matches!(option, "enabled" | "client_events" | "user_authentication" | "webhook_batching")
+    matches!(
+        option,
+        "enabled"
+            | "client_events"
+            | "subscription_count"
+            | "user_authentication"
+            | "webhook_batching"
+    )
 }
 
 /// Sets one option by name; `false` when there is none of that name.

@@ -165,6 +165,9 @@ options! {
         /// Endpoints to tell what happens, as a JSON list; better written in a file [default: none]
         #[arg(long, value_name = "JSON", help_heading = "Webhooks")]
         webhooks: Webhooks,
+        /// Whether subscribers are told how many they are [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
+        subscription_count: bool,
         /// Characters of a channel's name [default: 200]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channel_name: u32,

@@ -263,6 +263,7 @@ fn apply(app: &mut App, options: &AppOptions) {
     if let Some(webhooks) = &options.webhooks {
         app.webhooks.clone_from(&webhooks.0);
     }
+    app.subscription_count = options.subscription_count.unwrap_or(app.subscription_count);
     app.cache_ttl = options.cache_ttl.map_or(app.cache_ttl, |seconds| seconds.0);
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;

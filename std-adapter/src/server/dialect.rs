@@ -56,6 +56,11 @@ pub(super) fn cache_miss(channel: &[u8]) -> Bytes {
     frame(80 + channel.len(), |tx| pusher::encode_cache_miss(tx, text(channel)))
 }
 
+pub(super) fn subscription_count(channel: &[u8], count: u32) -> Bytes {
+    let size = 128 + channel.len();
+    frame(size, |tx| pusher::encode_subscription_count(tx, text(channel), count.into()))
+}
+
 /// The acknowledgement of a presence subscription, with all members.
 pub(super) fn presence_succeeded(channel: &[u8], members: &Members) -> Bytes {
     let size = 256 + members.len() * 64;

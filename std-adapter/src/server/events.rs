@@ -78,6 +78,16 @@ pub enum ServerEvent {
         /// The user's id.
         user_id: Box<str>,
     },
+    /// The number of a channel's subscribers has changed; told of apps with
+    /// [`App::subscription_count`](crate::App), as often as the subscribers are told.
+    SubscriptionCount {
+        /// The app's id.
+        app: Box<str>,
+        /// The channel's name.
+        channel: Box<str>,
+        /// Subscribed connections.
+        count: u32,
+    },
 }
 
 /// Text of the hub, which is UTF-8 throughout.

@@ -88,6 +88,11 @@ pub(crate) enum Notice<'a> {
         app: u32,
         channel: &'a [u8],
     },
+    SubscriptionCount {
+        app: u32,
+        channel: &'a [u8],
+        count: u32,
+    },
     MemberAdded {
         app: u32,
         channel: &'a [u8],
@@ -308,6 +313,7 @@ impl Hub {
         let (Notice::Occupied { app, .. }
         | Notice::Vacated { app, .. }
         | Notice::CacheMiss { app, .. }
+        | Notice::SubscriptionCount { app, .. }
         | Notice::MemberAdded { app, .. }
         | Notice::MemberRemoved { app, .. }
         | Notice::Connected { app, .. }
@@ -323,6 +329,9 @@ impl Hub {
             }
             Notice::CacheMiss { channel, .. } => {
                 ServerEvent::CacheMissed { app, channel: name(channel) }
+            }
+            Notice::SubscriptionCount { channel, count, .. } => {
+                ServerEvent::SubscriptionCount { app, channel: name(channel), count }
             }
             Notice::MemberAdded { channel, user_id, .. } => {
                 ServerEvent::MemberAdded { app, channel: name(channel), user_id: user_id.into() }

@@ -16,6 +16,7 @@ pub(crate) struct Fact {
     pub(super) user_id: Option<Box<str>>,
     socket_id: Option<SocketId>,
     client_event: Option<Box<ClientEvent>>,
+    subscription_count: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub(super) fn subject<'n>(notice: &Notice<'n>) -> (u32, WebhookEvent, Option<&'n
         Notice::Occupied { app, channel } => (app, WebhookEvent::ChannelOccupied, Some(channel)),
         Notice::Vacated { app, channel } => (app, WebhookEvent::ChannelVacated, Some(channel)),
         Notice::CacheMiss { app, channel } => (app, WebhookEvent::CacheMiss, Some(channel)),
+        Notice::SubscriptionCount { app, channel, .. } => {
+            (app, WebhookEvent::SubscriptionCount, Some(channel))
+        }
         Notice::MemberAdded { app, channel, .. } => (app, WebhookEvent::MemberAdded, Some(channel)),
         Notice::MemberRemoved { app, channel, .. } => {
             (app, WebhookEvent::MemberRemoved, Some(channel))
@@ -55,9 +59,11 @@ impl Fact {
             user_id: None,
             socket_id: None,
             client_event: None,
+            subscription_count: None,
         };
         match *notice {
             Notice::Occupied { .. } | Notice::Vacated { .. } | Notice::CacheMiss { .. } => {}
+            Notice::SubscriptionCount { count, .. } => fact.subscription_count = Some(count),
             Notice::MemberAdded { user_id, .. } | Notice::MemberRemoved { user_id, .. } => {
                 fact.user_id = Some(user_id.into());
             }
@@ -99,6 +105,9 @@ impl Fact {
         if let Some(socket_id) = self.socket_id {
             put(&mut out, "socket_id", &socket_id.as_text());
         }
+        if let Some(count) = self.subscription_count {
+            out.extend_from_slice(format!(",\"subscription_count\":{count}").as_bytes());
+        }
         if let Some(user_id) = &self.user_id {
             put(&mut out, "user_id", user_id);
         }
@@ -139,6 +148,11 @@ mod tests {
         assert_eq!(
             json(&added),
             r#"{"name":"member_added","channel":"presence-x","user_id":"a\"b"}"#
+        );
+        let count = Notice::SubscriptionCount { app, channel: b"a", count: 7 };
+        assert_eq!(
+            json(&count),
+            r#"{"name":"subscription_count","channel":"a","subscription_count":7}"#
         );
         let connected = Notice::Connected { app, socket_id };
         assert_eq!(json(&connected), r#"{"name":"connected","socket_id":"12.34"}"#);

@@ -1,6 +1,9 @@
 //! The channels that are at home on a shard: who is in them, counted over all shards.
 
 mod cache;
+mod count;
+#[cfg(test)]
+mod tests;
 
 use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome};
 use super::presence::{Entered, Members};
@@ -10,6 +13,7 @@ use crate::app::{App, Apps};
 use crate::server::dialect;
 use bytes::Bytes;
 use cache::{Cache, is_cache};
+use count::{Counts, Told};
 use smallvec::SmallVec;
 use tidings_core::pusher::SocketId;
 use tidings_core::time::Instant;
@@ -38,6 +42,8 @@ struct HomeChannel {
     members: Option<Box<Members>>,
     /// A subscriber has found no cached event, and none has come since.
     missed: bool,
+    /// What subscribers know of their number, where they are told.
+    told: Told,
 }
 
 impl HomeChannel {
@@ -79,11 +85,18 @@ impl HomeChannel {
     }
 }
 
+/// Whether the subscribers of a channel are told how many they are. Members of a presence channel know anyway.
+fn tells_count(channel: &Channel, work: &Work<'_>) -> bool {
+    work.app(channel.app).is_some_and(|app| app.subscription_count)
+        && !channel.name.starts_with(b"presence-")
+}
+
 /// The state of all channels at home on one shard.
 #[derive(Default)]
 pub(crate) struct Home {
     channels: Table<HomeChannel>,
     cache: Cache,
+    counts: Counts,
 }
 
 impl Home {
@@ -130,8 +143,11 @@ impl Home {
             })
         });
         let outcome = Outcome::Subscribed { frame, then };
-        let joined = Joined { channel, conn, ticket, outcome };
+        let joined = Joined { channel: channel.clone(), conn, ticket, outcome };
         work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
+        if tells_count(&channel, work) {
+            self.counts.changed(home, &channel, work);
+        }
     }
 
     pub(crate) fn leave(&mut self, leave: &Leave, work: &mut Work<'_>) {
@@ -146,6 +162,9 @@ impl Home {
             (work.notify)(Notice::MemberRemoved { app, channel: name, user_id });
             let frame = dialect::member_removed(&leave.channel.name, user_id);
             home.spread(&leave.channel, &frame, Some(leave.socket_id), work.out);
+        }
+        if tells_count(&leave.channel, work) {
+            self.counts.changed(home, &leave.channel, work);
         }
         if home.shards.is_empty() {
             (work.notify)(Notice::Vacated { app, channel: name });
@@ -174,6 +193,12 @@ impl Home {
     /// Does what time asks for; called about once a second.
     pub(crate) fn tick(&mut self, work: &mut Work<'_>) {
         self.cache.expire(|app| work.app(app), work.now);
+        while let Some(channel) = self.counts.next_due(work.now) {
+            let slot = self.channels.find(channel.key()).and_then(|at| self.channels.get_mut(at));
+            if let Some(slot) = slot {
+                count::tell_late(&mut slot.value, &channel, work);
+            }
+        }
     }
 
     /// What a cache channel holds.
