@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::server::AnyKey;
 use crate::server::webhook::{Outlet, Webhook};
 use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
@@ -61,6 +62,8 @@ pub struct App {
     secret: Secret,
     signing: SigningKey,
     outlet: Outlet,
+    /// Takes every signature for right, as apps of dev mode do.
+    trusts_all: bool,
     connections: AtomicU32,
     cached: Usage,
 }
@@ -87,6 +90,7 @@ impl App {
             cache_ttl: Duration::from_secs(30 * 60),
             limits: AppLimits::default(),
             outlet: Outlet::default(),
+            trusts_all: false,
             index: 0,
             signing: SigningKey::new(secret.0.as_bytes()),
             secret,
@@ -101,6 +105,15 @@ impl App {
     #[must_use]
     pub fn development() -> Self {
         Self { client_events: true, ..Self::new("app-id", "app-key", "app-secret") }
+    }
+
+    /// An app of dev mode: its id is its key, and it trusts everybody.
+    pub(crate) fn trusting(key: &str, index: u32) -> Self {
+        Self { client_events: true, trusts_all: true, index, ..Self::new(key, key, "") }
+    }
+
+    pub(crate) const fn trusts_all(&self) -> bool {
+        self.trusts_all
     }
 
     /// Counts one more connection, or returns `false` when the quota is reached.
@@ -190,13 +203,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The apps of a server, found by key (sockets) and by id (HTTP API). Fixed once built.
+/// The apps of a server, found by key (sockets) and by id (HTTP API). Fixed once built, but for dev mode.
 #[derive(Debug)]
 pub struct Apps {
     apps: Box<[Arc<App>]>,
     by_key: HashMap<Box<str>, Arc<App>>,
     by_id: HashMap<Box<str>, Arc<App>>,
     development: bool,
+    any: Option<AnyKey>,
 }
 
 impl Apps {
@@ -227,7 +241,7 @@ impl Apps {
                 });
             }
         }
-        Ok(Self { apps, by_key, by_id, development: false })
+        Ok(Self { apps, by_key, by_id, development: false, any: None })
     }
 
     /// The one app of [`App::development`].
@@ -247,24 +261,40 @@ impl Apps {
         let app = Arc::new(app);
         let by_key = std::iter::once((app.key.clone(), Arc::clone(&app))).collect();
         let by_id = std::iter::once((app.id.clone(), Arc::clone(&app))).collect();
-        Self { apps: Box::new([app]), by_key, by_id, development: true }
+        Self { apps: Box::new([app]), by_key, by_id, development: true, any: None }
     }
 
-    /// The app with this key.
+    /// Lets every key that is not in the list be one of an app that is made on the fly.
+    pub(crate) fn with_any_key(mut self) -> Self {
+        self.any = Some(AnyKey::new(u32::try_from(self.apps.len()).unwrap_or(u32::MAX)));
+        self
+    }
+
+    /// What dev mode adds.
+    pub(crate) const fn any_key(&self) -> Option<&AnyKey> {
+        self.any.as_ref()
+    }
+
+    /// The app with this key. In dev mode, where no app has it, one is made.
     #[must_use]
     pub fn by_key(&self, key: &str) -> Option<&Arc<App>> {
-        self.by_key.get(key)
+        let Some(any) = &self.any else { return self.by_key.get(key) };
+        if any.is_retired(key) {
+            return None;
+        }
+        self.by_key.get(key).or_else(|| any.app(key))
     }
 
     /// The app with this id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
-        self.by_id.get(id)
+        self.by_id.get(id).or_else(|| self.any.as_ref()?.existing(id))
     }
 
     /// The app at this place.
     pub(crate) fn get(&self, index: u32) -> Option<&Arc<App>> {
-        self.apps.get(index as usize)
+        let index = index as usize;
+        self.apps.get(index).or_else(|| self.any.as_ref()?.get(index.checked_sub(self.apps.len())?))
     }
 
     /// The place of an app of this list.
@@ -273,12 +303,12 @@ impl Apps {
         app.index
     }
 
-    /// All apps, in the order of the configuration.
-    pub fn iter(&self) -> std::slice::Iter<'_, Arc<App>> {
-        self.apps.iter()
+    /// All apps, in the order of the configuration; behind them those made on the fly in dev mode.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.apps.iter().chain(self.any.iter().flat_map(AnyKey::iter))
     }
 
-    /// How many apps there are.
+    /// How many apps are configured.
     #[must_use]
     pub fn len(&self) -> usize {
         self.apps.len()
@@ -294,15 +324,6 @@ impl Apps {
     #[must_use]
     pub fn is_development(&self) -> bool {
         self.development
-    }
-}
-
-impl<'a> IntoIterator for &'a Apps {
-    type Item = &'a Arc<App>;
-    type IntoIter = std::slice::Iter<'a, Arc<App>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 

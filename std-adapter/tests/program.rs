@@ -197,3 +197,42 @@ fn fr_141_a_second_signal_ends_at_once() {
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(1));
 }
+
+#[test]
+fn dev_mode_is_refused_off_loopback() {
+    for host in ["0.0.0.0", "::"] {
+        let mut command = tidings(&["serve", "--dev", "--host", host, "--port", "0"]);
+        // An app of one's own does not make it any safer.
+        command.env("TIDINGS_APP_SECRET", "hunter2");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("dev mode") && text.contains("127.0.0.1"), "{text}");
+    }
+}
+
+#[test]
+fn dev_mode_tells_its_steps_and_where_faults_are_asked_for() {
+    let mut server = Serving::start(tidings(&["serve", "--dev", "--port", "0"]));
+    assert!(server.banner.contains(&format!("http://{}/dev/faults", server.address)));
+    let body = r#"{"name":"hello","channel":"room","data":"{\"a\":1}"}"#;
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "POST /apps/1/events?auth_key=mine HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\n{}"), "{answer}");
+    assert!(server.get("/apps/1/nothing").starts_with("HTTP/1.1 404 "));
+    server.signal("TERM");
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for part in ["app made on the fly", "key=mine", "published", "channel=room", "request refused"]
+    {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+}

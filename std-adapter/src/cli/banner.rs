@@ -7,14 +7,20 @@ use crate::app::{App, Apps};
 
 /// The text for a server with these apps on these addresses. It holds no secret, except that of the
 /// development app, which everyone knows.
-pub(super) fn text(apps: &Apps, addresses: &[SocketAddr], prefix: &str) -> String {
+pub(super) fn text(apps: &Apps, addresses: &[SocketAddr], prefix: &str, dev: bool) -> String {
     let mut text = String::new();
-    let written = write(&mut text, apps, addresses, prefix);
+    let written = write(&mut text, apps, addresses, prefix, dev);
     debug_assert!(written.is_ok(), "a String takes all");
     text
 }
 
-fn write(out: &mut String, apps: &Apps, addresses: &[SocketAddr], prefix: &str) -> fmt::Result {
+fn write(
+    out: &mut String,
+    apps: &Apps,
+    addresses: &[SocketAddr],
+    prefix: &str,
+    dev: bool,
+) -> fmt::Result {
     writeln!(out, "tidings {} is up", env!("CARGO_PKG_VERSION"))?;
     for address in addresses {
         writeln!(out, "  sockets   ws://{address}{prefix}/app/KEY")?;
@@ -30,6 +36,10 @@ fn write(out: &mut String, apps: &Apps, addresses: &[SocketAddr], prefix: &str) 
     }
     if apps.len() > SHOWN {
         writeln!(out, "  app       and {} more", apps.len() - SHOWN)?;
+    }
+    if let (true, Some(address)) = (dev, addresses.first()) {
+        writeln!(out, "  dev mode  any other KEY is an app that trusts every signature")?;
+        writeln!(out, "  faults    http://{address}{prefix}/dev/faults")?;
     }
     if let (Some(app), Some(address)) = (apps.iter().next(), addresses.first()) {
         let secret = if apps.is_development() { "app-secret" } else { "THE-SECRET" };
@@ -114,7 +124,7 @@ mod tests {
 
     #[test]
     fn fr_136_version_addresses_and_apps_are_told() {
-        let text = text(&Apps::development(), &[address("127.0.0.1:6001")], "");
+        let text = text(&Apps::development(), &[address("127.0.0.1:6001")], "", false);
         for part in [
             concat!("tidings ", env!("CARGO_PKG_VERSION"), " is up"),
             "ws://127.0.0.1:6001/app/KEY",
@@ -128,7 +138,7 @@ mod tests {
 
     #[test]
     fn fr_137_addresses_have_the_prefix() {
-        let text = text(&Apps::development(), &[address("[::1]:80")], "/ws");
+        let text = text(&Apps::development(), &[address("[::1]:80")], "/ws", false);
         for part in ["ws://[::1]:80/ws/app/KEY", "http://[::1]:80/ws/apps/ID", r#"wsPath: "/ws""#] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -138,7 +148,7 @@ mod tests {
     fn of_many_apps_the_first_are_told_and_the_rest_counted() {
         let app = |i: usize| App::new(format!("id{i}"), format!("key{i}"), "s");
         let apps = Apps::new((0..SHOWN + 2).map(app).collect()).unwrap();
-        let text = text(&apps, &[address("127.0.0.1:1")], "");
+        let text = text(&apps, &[address("127.0.0.1:1")], "", false);
         assert!(text.contains("ID id19 ") && !text.contains("ID id20 "), "{text}");
         assert!(text.contains("and 2 more"), "{text}");
     }
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn a_secret_of_an_own_app_is_not_told() {
         let apps = Apps::new(vec![App::new("1", "k", "hunter2")]).unwrap();
-        let text = text(&apps, &[address("0.0.0.0:1")], "");
+        let text = text(&apps, &[address("0.0.0.0:1")], "", false);
         assert!(!text.contains("hunter2") && text.contains("THE-SECRET"), "{text}");
         assert!(text.contains(r#"wsHost: "127.0.0.1""#), "{text}");
     }

@@ -7,6 +7,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
+/// What is logged when nothing is said.
+pub(super) const DEFAULT: &str = "info";
+
+/// The same in dev mode.
+pub(super) const DEV: &str = "info,tidings::steps=debug";
+
 /// A level (`debug`), or levels by module (`info,tidings=debug`).
 ///
 /// # Errors
@@ -29,9 +35,10 @@ pub(super) fn parse(text: &str) -> Result<Targets, String> {
 }
 
 /// Begins to log; standard output stays free for what a person asked for.
-pub(super) fn start(levels: Targets) -> Result<(), TryInitError> {
+pub(super) fn start(levels: Targets, modules: bool) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
+        .with_target(modules)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     tracing_subscriber::registry().with(levels).with(lines).try_init()
 }
@@ -42,7 +49,7 @@ mod tests {
 
     #[test]
     fn levels_are_words_alone_or_by_module() {
-        for good in ["info", "DEBUG", "off", "info,tidings=debug", "tidings=trace"] {
+        for good in ["info", DEV, "DEBUG", "off", "info,tidings=debug", "tidings=trace"] {
             assert!(parse(good).is_ok(), "{good}");
         }
         for bad in ["verbose", "", "info,verbose", "tidings=loud"] {

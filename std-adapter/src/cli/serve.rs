@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// TOML file with options and apps
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
+    /// For tests of your own app, on this machine only: takes any key, logs each step, goes wrong on demand
+    #[arg(long, help_heading = "Server")]
+    dev: bool,
     #[command(flatten)]
     server: ServerOptions,
     #[command(flatten)]
@@ -42,13 +45,19 @@ pub(super) struct Args {
 
 /// Serves until a signal ends it.
 pub(super) fn run(args: Args) -> ExitCode {
+    let dev = args.dev;
     let (settings, warnings) = match load(args) {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
-    match logging::parse(&settings.log) {
+    let log = match &settings.log {
+        Some(log) => log,
+        None if dev => logging::DEV,
+        None => logging::DEFAULT,
+    };
+    match logging::parse(log) {
         Ok(levels) => {
-            if let Err(error) = logging::start(levels) {
+            if let Err(error) = logging::start(levels, !dev) {
                 return fail(1, &error);
             }
         }
@@ -63,7 +72,7 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
     // One thread waits for signals; the server has threads of its own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(settings)),
+        Ok(runtime) => runtime.block_on(serve(settings, dev)),
         Err(error) => fail(1, &error),
     }
 }
@@ -77,7 +86,7 @@ fn load(args: Args) -> Result<(Settings, Vec<String>), ConfigError> {
     Ok((Settings::load(args.config, (args.server, args.app), environment)?, warnings))
 }
 
-async fn serve(settings: Settings) -> ExitCode {
+async fn serve(settings: Settings, dev: bool) -> ExitCode {
     let (mut terminate, mut interrupt) =
         match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
             (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
@@ -87,17 +96,18 @@ async fn serve(settings: Settings) -> ExitCode {
     let server = Server::builder()
         .config(settings.server)
         .checked_apps(settings.apps)
-        .listen_as_configured()
-        .start();
+        .listen_as_configured();
+    let server = if dev { server.dev() } else { server }.start();
     let server = match server {
         Ok(server) => server,
         Err(StartError::DevelopmentAppExposed { address }) => {
             return fail(EXIT_USAGE, &exposed(address));
         }
+        Err(error @ StartError::DevModeExposed { .. }) => return fail(EXIT_USAGE, &error),
         Err(error) => return fail(1, &error),
     };
     // Whoever started it may have closed its end of the pipe, which is no reason not to serve.
-    let banner = banner::text(server.apps(), server.addresses(), &prefix);
+    let banner = banner::text(server.apps(), server.addresses(), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
     either(&mut terminate, &mut interrupt).await;

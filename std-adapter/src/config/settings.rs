@@ -16,8 +16,8 @@ use crate::app::{App, AppLimits, Apps};
 pub(crate) struct Settings {
     pub(crate) server: ServerConfig,
     pub(crate) apps: Apps,
-    /// The level to log at, or a filter such as `tidings=debug`.
-    pub(crate) log: String,
+    /// The level to log at, or a filter such as `tidings=debug`, if one is set.
+    pub(crate) log: Option<String>,
 }
 
 impl Settings {
@@ -37,7 +37,7 @@ impl Settings {
         let defaults = file.defaults.take().unwrap_or_default();
 
         let options = flags.0.or(environment.server).or(file);
-        let log = options.log.clone().map_or_else(|| "info".to_owned(), |log| log.0);
+        let log = options.log.clone().map(|log| log.0);
         Ok(Self {
             server: server_config(options)?,
             apps: apps(flags.1.or(environment.app), defaults, entries)?,

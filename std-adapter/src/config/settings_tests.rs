@@ -140,7 +140,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
         feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\nlog = \"warn\"\n";
     let settings = load_file(text).unwrap();
-    assert_eq!(settings.log, "warn");
+    assert_eq!(settings.log.as_deref(), Some("warn"));
     let expected = "ServerConfig { host: \"h\", port: 1, path_prefix: \"/p\", threads: 2, \
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \

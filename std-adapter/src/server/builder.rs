@@ -31,6 +31,7 @@ pub struct ServerBuilder {
     apps: Vec<App>,
     checked: Option<Apps>,
     listen: Vec<String>,
+    dev: bool,
 }
 
 /// Why a server could not start.
@@ -53,6 +54,14 @@ pub enum StartError {
         "the development app (key `app-key`, secret `app-secret`) must not be served on {address}: configure an app of your own, or listen on 127.0.0.1"
     )]
     DevelopmentAppExposed {
+        /// The address that is reachable from elsewhere.
+        address: SocketAddr,
+    },
+    /// Dev mode is for loopback addresses.
+    #[error(
+        "dev mode must not be served on {address}, since it trusts everybody: listen on 127.0.0.1"
+    )]
+    DevModeExposed {
         /// The address that is reachable from elsewhere.
         address: SocketAddr,
     },
@@ -104,6 +113,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Turns on dev mode, for people who test their own application: any key is taken, each as an app that
+    /// trusts every signature, and `POST /dev/faults` makes things go wrong. Such a server starts on
+    /// loopback addresses only, and its [`service`](ServerHandle::service) answers nothing.
+    pub fn dev(mut self) -> Self {
+        self.dev = true;
+        self
+    }
+
     /// Adds an address to listen on, such as `127.0.0.1:6001` or `localhost:0`.
     ///
     /// Without one the server has no listener of its own: mount its
@@ -132,9 +149,13 @@ impl ServerBuilder {
             Some(apps) => apps,
             None => Apps::new(self.apps)?,
         };
+        let apps = if self.dev { apps.with_any_key() } else { apps };
         let mut bound = Vec::new();
         for address in &self.listen {
             for resolved in resolve(address)? {
+                if self.dev && !resolved.ip().is_loopback() {
+                    return Err(StartError::DevModeExposed { address: resolved });
+                }
                 if apps.is_development() && !resolved.ip().is_loopback() {
                     return Err(StartError::DevelopmentAppExposed { address: resolved });
                 }

@@ -22,6 +22,7 @@
 //! encoded once and goes to each shard with subscribers, which write the same bytes to all of them.
 
 mod builder;
+mod dev;
 mod dialect;
 mod events;
 mod handle;
@@ -30,8 +31,12 @@ pub(crate) mod hub;
 mod listener;
 mod shard;
 mod socket;
+mod steps;
 pub(crate) mod webhook;
 mod wheel;
+
+pub(crate) use dev::AnyKey;
+pub(crate) use steps::STEPS;
 
 pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;

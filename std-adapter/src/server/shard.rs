@@ -4,6 +4,7 @@
 //! all at once, and what it makes due is written after it: so a burst becomes one write a socket, and
 //! a single event is written at once.
 
+use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
 use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, Work};
 use super::socket::{self, Conn, Sent};
@@ -41,6 +42,8 @@ pub(crate) struct Shard {
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) local: RefCell<Local>,
     home: RefCell<Home>,
+    /// Events that dev mode holds back.
+    pub(crate) delayed: dev::Delayed,
     outgoing: RefCell<Outgoing>,
     wheel: RefCell<Wheel>,
     /// Wakes the pump when something is due that no mail will flush.
@@ -61,6 +64,7 @@ impl Shard {
             scratch: RefCell::new(scratch),
             local: RefCell::default(),
             home: RefCell::default(),
+            delayed: RefCell::default(),
             outgoing: RefCell::default(),
             wheel: RefCell::default(),
             wake: Notify::new(),
@@ -187,7 +191,9 @@ impl Shard {
             Mail::Join(join) => self.at_home(|home, work| home.join(*join, work)),
             Mail::Leave(leave) => self.at_home(|home, work| home.leave(&leave, work)),
             Mail::Publish { app, hash, entry } => {
-                self.at_home(|home, work| home.publish(app, hash, entry, work));
+                if let Some(entry) = dev::hinder(self, app, hash, entry) {
+                    self.publish_now(app, hash, entry);
+                }
             }
             Mail::Cached { channel, reply } => {
                 let cached = self.home.borrow().cached(channel.key(), self.hub.apps(), self.now());
@@ -218,8 +224,14 @@ impl Shard {
             Mail::Adopt(adopted) => socket::adopt(self, *adopted),
             Mail::Drain { spread_ms } => self.drain(spread_ms),
             Mail::Close { conns } => self.close_for_shutdown(&conns),
+            Mail::Strike(blow) => dev::strike(self, &blow),
             Mail::Stop => self.stopped.set(true),
         }
+    }
+
+    /// Publishes an entry for a channel that is at home here.
+    pub(crate) fn publish_now(self: &Rc<Self>, app: u32, hash: u64, entry: Entry) {
+        self.at_home(|home, work| home.publish(app, hash, entry, work));
     }
 
     /// Lets the home part do something and passes on what comes of it.

@@ -78,7 +78,7 @@ impl Answer {
 
 /// Why a request is refused: a status, and a text that names the cause and the next step.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     text: Cow<'static, str>,
     allow: Option<&'static str>,
@@ -90,7 +90,7 @@ impl Refusal {
     }
 
     /// The request is malformed, or asks for what cannot be.
-    pub(super) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
@@ -100,7 +100,7 @@ impl Refusal {
     }
 
     /// The app may not do this.
-    pub(super) fn forbidden(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn forbidden(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, text)
     }
 
@@ -110,7 +110,7 @@ impl Refusal {
     }
 
     /// The path takes another method; `allow` is the header's value.
-    pub(super) fn method(allow: &'static str) -> Self {
+    pub(crate) fn method(allow: &'static str) -> Self {
         let text = format!("this path takes {allow}: use that method");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, text) }
     }
@@ -136,6 +136,11 @@ impl Refusal {
     /// The server cannot take it now.
     pub(super) fn unavailable(text: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
+    /// What the sender is told.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The status of the answer.

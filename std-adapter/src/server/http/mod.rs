@@ -25,14 +25,16 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 
-pub(crate) use answer::put_escaped;
-use answer::{Answer, Refusal};
+use answer::Answer;
+pub(crate) use answer::{Refusal, put_escaped};
 use event::Publication;
 pub use feed::ResponseBody;
 use route::{Route, excerpt};
 pub use service::Service;
 
+use super::dev;
 use super::hub::{Entry, Hub, Source};
+use super::steps::{STEPS, shown};
 use crate::app::App;
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
@@ -46,6 +48,17 @@ where
     let call = Call { method: &parts.method, path: parts.uri.path(), query };
     let config = hub.config();
     let limit = config.max_body_bytes as usize;
+    if dev::is_for(hub, call.path) {
+        // A page of another origin must not make things go wrong.
+        let answer = match parts.headers.contains_key(ORIGIN) {
+            true => Err(Refusal::forbidden("faults are not for pages: ask with curl")),
+            false => body::read(&parts.headers, body, limit, config.handshake_timeout)
+                .await
+                .and_then(|body| dev::answer(hub, call.method, &body)),
+        };
+        return answer
+            .unwrap_or_else(|refusal| refusal.into_answer().into_response(false).map(Into::into));
+    }
     let answer = match admit(hub, &call) {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
@@ -65,6 +78,11 @@ where
     // Only browsers send and read these headers, and their requests to another origin name theirs.
     let cross_origin = parts.headers.contains_key(ORIGIN);
     finish(&call, answer).into_response(cross_origin).map(Into::into)
+}
+
+/// A success that carries JSON text.
+pub(crate) fn json_answer(text: Vec<u8>) -> Response<ResponseBody> {
+    Answer::json(text).into_response(false).map(Into::into)
 }
 
 /// A request without its headers and its body.
@@ -112,7 +130,8 @@ fn listen(
 fn finish(call: &Call<'_>, answer: Result<Answer, Refusal>) -> Answer {
     answer.unwrap_or_else(|refusal| {
         let status = refusal.status().as_u16();
-        tracing::debug!(method = %call.method, path = call.path, status, "request refused");
+        let reason = refusal.text();
+        tracing::debug!(target: STEPS, method = %call.method, path = call.path, status, reason, "request refused");
         refusal.into_answer()
     })
 }
@@ -137,14 +156,22 @@ fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Ref
         | Route::Channel { app, .. }
         | Route::Feed { app }
         | Route::Users { app, .. }
-        | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app)?,
+        | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app, call.query)?,
     };
     Ok(Admission::Wants(Task { route, app }))
 }
 
 /// Checks that a request comes from the application of an app that may be used.
 fn authorise(hub: &Hub, call: &Call<'_>, app: &App, body: &[u8]) -> Result<(), Refusal> {
-    verify::verify(app, &hub.config().path_prefix, call, body)?;
+    if hub.apps().any_key().is_some_and(|any| any.is_retired(&app.key)) {
+        return Err(Refusal::unauthorised(format!(
+            "auth_key: the key {} was rotated on demand",
+            excerpt(&app.key)
+        )));
+    }
+    if !app.trusts_all() {
+        verify::verify(app, &hub.config().path_prefix, call, body)?;
+    }
     if !app.enabled {
         return Err(Refusal::forbidden(format!(
             "the app `{}` is disabled: set `enabled = true` for it and restart the server",
@@ -182,8 +209,13 @@ async fn perform(
     }
 }
 
-fn app_of_id<'h>(hub: &'h Hub, id: &str) -> Result<&'h Arc<App>, Refusal> {
-    hub.apps().by_id(id).ok_or_else(|| {
+fn app_of_id<'h>(hub: &'h Hub, id: &str, query: &str) -> Result<&'h Arc<App>, Refusal> {
+    if let Some(app) = hub.apps().by_id(id) {
+        return Ok(app);
+    }
+    // In dev mode the key alone says which app is meant, and any id will do.
+    let on_the_fly = || hub.apps().by_key(&params::value(query, "auth_key")?);
+    on_the_fly().filter(|app| app.trusts_all()).ok_or_else(|| {
         let hint = if hub.apps().by_key(id).is_some() {
             "that is an app's key, and the path takes its id"
         } else {
@@ -196,6 +228,14 @@ fn app_of_id<'h>(hub: &'h Hub, id: &str) -> Result<&'h Arc<App>, Refusal> {
 /// Hands an event to the hub, once for each of its channels.
 fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal> {
     for channel in &event.channels {
+        tracing::debug!(
+            target: STEPS,
+            key = %app.key,
+            channel = %shown(channel),
+            event = %shown(&event.event),
+            data = %shown(&event.data),
+            "published"
+        );
         let entry = Entry {
             channel: channel.clone(),
             event: event.event.clone(),

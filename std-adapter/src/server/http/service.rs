@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 
-use super::{ResponseBody, handle, upgrade};
+use super::{Refusal, ResponseBody, handle, upgrade};
 use crate::server::handle::ServerHandle;
 use crate::server::hub::Hub;
 
@@ -58,6 +58,12 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let hub = self.hub.clone();
         Box::pin(async move {
+            if hub.faults().is_some() {
+                // Nobody knows here who can reach the server that it is mounted in.
+                let text = "dev mode has a listener of its own and is not mounted";
+                let refusal = Refusal::forbidden(text).into_answer();
+                return Ok(refusal.into_response(false).map(Into::into));
+            }
             Ok(match upgrade::requested(&hub, &mut request) {
                 Some(response) => response.map(Into::into),
                 None => handle(&hub, request).await,

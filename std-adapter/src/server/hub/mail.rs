@@ -6,6 +6,7 @@
 
 use super::{CachedEvent, Entry, Occupancy};
 use crate::app::App;
+use crate::server::dev::Blow;
 use crate::server::socket::Adopted;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -134,6 +135,8 @@ pub(crate) enum Mail {
     Close {
         conns: Box<[ConnRef]>,
     },
+    /// Close or cut some sockets, as dev mode was asked to.
+    Strike(Box<Blow>),
     /// End the shard's thread.
     Stop,
 }
@@ -154,6 +157,7 @@ impl std::fmt::Debug for Mail {
             Self::Adopt(_) => "Adopt",
             Self::Drain { .. } => "Drain",
             Self::Close { .. } => "Close",
+            Self::Strike(_) => "Strike",
             Self::Stop => "Stop",
         })
     }

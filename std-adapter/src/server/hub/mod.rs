@@ -16,7 +16,9 @@ pub(crate) use table::{Hasher, Key};
 
 use crate::app::{App, Apps};
 use crate::config::ServerConfig;
+use crate::server::dev::Faults;
 use crate::server::events::{ServerEvent, name};
+use crate::server::steps;
 use crate::server::webhook::{Facts, Intake};
 use bytes::Bytes;
 use mail::{Channel, Mail};
@@ -138,6 +140,8 @@ struct Inner {
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
     intake: Intake,
+    /// Only in dev mode.
+    faults: Option<Faults>,
 }
 
 /// A handle to the hub; cheap to clone, usable from every thread.
@@ -161,6 +165,7 @@ impl Hub {
             (0..shards.max(1)).map(|_| mpsc::unbounded_channel()).unzip();
         let (intake, facts) = Intake::new();
         let mailbox = |sender| Mailbox { sender, waiting: AtomicUsize::new(0) };
+        let faults = apps.any_key().map(|_| Faults::default());
         let inner = Inner {
             apps,
             config,
@@ -170,12 +175,18 @@ impl Hub {
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
             intake,
+            faults,
         };
         (Self(Arc::new(inner)), receivers, facts)
     }
 
     pub(crate) fn apps(&self) -> &Apps {
         &self.0.apps
+    }
+
+    /// What goes wrong on purpose, in dev mode.
+    pub(crate) fn faults(&self) -> Option<&Faults> {
+        self.0.faults.as_ref()
     }
 
     pub(crate) fn config(&self) -> &ServerConfig {
@@ -307,6 +318,7 @@ impl Hub {
     /// Tells webhooks and the embedding program, if they listen. It never waits.
     pub(crate) fn notify(&self, notice: Notice<'_>) {
         self.0.intake.offer(&self.0.apps, &notice);
+        steps::tell(&self.0.apps, &notice);
         if self.0.events.receiver_count() == 0 {
             return;
         }

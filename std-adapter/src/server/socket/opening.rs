@@ -6,6 +6,7 @@ use super::stream::{Detached, Stream};
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
 use crate::server::shard::Shard;
+use crate::server::steps::STEPS;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::io;
@@ -171,7 +172,7 @@ fn admit(shard: &Shard, target: &str, mut reply: Vec<u8>, leftover: &[u8]) -> Op
             Opening::Socket { app, core, socket_id, reply, leftover: leftover.to_vec() }
         }
         Err((code, message)) => {
-            tracing::debug!(code = code.as_u16(), %message, "socket refused");
+            tracing::debug!(target: STEPS, code = code.as_u16(), %message, "socket refused");
             let _ = core.refuse(code, &message, now, &mut tx);
             reply.extend_from_slice(tx.written());
             Opening::Refused { core, reply }

@@ -5,6 +5,7 @@ use super::policy;
 use super::stream::Stream;
 use crate::server::hub::Notice;
 use crate::server::shard::Shard;
+use crate::server::steps::STEPS;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -189,14 +190,14 @@ fn steps(
         let step = match step {
             Ok(step) => step,
             Err(error) => {
-                tracing::debug!(socket_id = %conn.socket_id, %error, "protocol violation");
+                tracing::debug!(target: STEPS, socket_id = %conn.socket_id, %error, "protocol violation");
                 let _ = conn.core.borrow_mut().fail(error, &mut tx);
                 break Flow::Fail;
             }
         };
         match step.progress {
             Progress::Event(ServerEvent::Closed(closed)) => {
-                tracing::debug!(socket_id = %conn.socket_id, ?closed, "closed");
+                tracing::debug!(target: STEPS, socket_id = %conn.socket_id, ?closed, "closed");
                 break Flow::End;
             }
             Progress::Event(event) => {
