@@ -30,6 +30,10 @@ pub(crate) fn tell(apps: &Apps, notice: &Notice<'_>) {
         Notice::CacheMiss { app, channel } => {
             debug!(target: STEPS, key = %key(app), channel = %shown(channel), "cache miss");
         }
+        Notice::SubscriptionCount { app, channel, count } => {
+            let channel = shown(channel);
+            debug!(target: STEPS, key = %key(app), %channel, count, "subscription count");
+        }
         Notice::MemberAdded { app, channel, user_id } => {
             let channel = shown(channel);
             debug!(target: STEPS, key = %key(app), %channel, user_id, "member added");
