@@ -12,6 +12,8 @@ mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "server")]
 mod config;
 #[cfg(feature = "server")]
@@ -19,6 +21,8 @@ mod server;
 
 #[cfg(feature = "server")]
 pub use app::{App, AppError, AppLimits, Apps};
+#[cfg(feature = "client")]
+pub use client::Client;
 #[cfg(feature = "server")]
 pub use config::ServerConfig;
 #[cfg(feature = "server")]
