@@ -87,3 +87,13 @@ need_venv() { # FOLDER REQUIREMENTS: a Python environment in FOLDER with these p
 free_port() { # prints a TCP port on loopback that nothing listens on
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+
+# A compiler for microcontrollers: Debian's, which brings the sources of `core` and builds it for any target.
+need_embedded_rust() {
+  need_apt rustc-web cargo-web rust-web-src
+  EMBEDDED_RUST=$(dirname "$(dpkg -L rustc-web | grep -m1 'bin/rustc$')")
+}
+
+embedded_cargo() { # COMMAND ARGUMENTS...: without the library alloc, so that what wants a heap does not build
+  PATH="$EMBEDDED_RUST:$PATH" RUSTC_BOOTSTRAP=1 cargo "$1" -Zbuild-std=core "${@:2}"
+}

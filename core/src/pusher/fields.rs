@@ -19,6 +19,13 @@ pub(super) fn fields<const N: usize>(
     names: [&str; N],
 ) -> Result<[Option<Field>; N], JsonError> {
     let mut found = [const { None }; N];
+    find(text, &names, &mut found)?;
+    Ok(found)
+}
+
+/// One body of code for every number of names.
+#[inline(never)]
+fn find(text: &str, names: &[&str], found: &mut [Option<Field>]) -> Result<(), JsonError> {
     let mut object = ObjectReader::new(text, Limits::new())?;
     while let Some((name, value)) = object.next_member()? {
         let wanted =
@@ -33,7 +40,7 @@ pub(super) fn fields<const N: usize>(
         };
         *slot = Some(Field { kind, place });
     }
-    Ok(found)
+    Ok(())
 }
 
 impl Field {

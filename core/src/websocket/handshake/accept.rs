@@ -1,7 +1,6 @@
 //! The proof that a server understood the handshake (RFC 6455 section 4.2.2, item 5.4).
 
-use base64ct::{Base64, Encoding};
-use sha1::{Digest, Sha1};
+use super::digest::{base64, sha1};
 
 /// The value of Sec-WebSocket-Accept for the text of a Sec-WebSocket-Key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -9,13 +8,8 @@ pub(super) struct Accept([u8; 28]);
 
 impl Accept {
     pub(super) fn of(key: &[u8]) -> Self {
-        let mut sha1 = Sha1::new();
-        sha1.update(key);
-        sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
         let mut text = [0; 28];
-        // 20 bytes are 28 characters, so this cannot fail.
-        let written = Base64::encode(&sha1.finalize(), &mut text).is_ok();
-        debug_assert!(written);
+        base64(&sha1(&[key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"]), &mut text);
         Self(text)
     }
 
@@ -28,9 +22,7 @@ impl Accept {
 #[cfg(feature = "client")]
 pub(super) fn key_text(nonce: [u8; 16]) -> [u8; 24] {
     let mut text = [0; 24];
-    // 16 bytes are 24 characters, so this cannot fail.
-    let written = Base64::encode(&nonce, &mut text).is_ok();
-    debug_assert!(written);
+    base64(&nonce, &mut text);
     text
 }
 

@@ -35,6 +35,7 @@
 mod accept;
 #[cfg(feature = "client")]
 mod client;
+mod digest;
 mod fields;
 mod head;
 #[cfg(feature = "server")]

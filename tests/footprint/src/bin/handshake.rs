@@ -1,0 +1,79 @@
+//! A WebSocket client with its opening handshake, whose answer is checked.
+#![no_std]
+#![no_main]
+
+use tidings_core::io::{Parse, Progress, RxBuf, TxBuf};
+use tidings_core::limits::Limits;
+use tidings_core::websocket::handshake::{ClientHandshake, HeadLimits};
+use tidings_core::websocket::{ClientRole, Connection, Event};
+use tidings_footprint::{Keys, Wire, run};
+
+static mut RX: [u8; 1024] = [0; 1024];
+static mut TX: [u8; 1024] = [0; 1024];
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    run(program)
+}
+
+fn program(wire: &Wire) {
+    // SAFETY: this function runs once, on the only thread.
+    let (rx, tx) = unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX)) };
+    let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
+    let mut keys = Keys(1);
+    let handshake = ClientHandshake::new("example.test", 80, "/socket");
+    let Ok(awaiting) = handshake.start_with(&mut keys, &mut tx) else { return };
+    wire.send(tx.written());
+    tx.clear();
+    loop {
+        let (consumed, open) = match awaiting.read_response(rx.filled_mut(), HeadLimits::new()) {
+            Ok(Parse::Done { consumed, .. }) => (consumed, true),
+            Ok(Parse::NeedMore { .. }) => (0, false),
+            Err(_) => return,
+        };
+        rx.consume(consumed);
+        if open {
+            break;
+        }
+        let read = wire.recv(rx.spare_mut());
+        if read == 0 {
+            return;
+        }
+        rx.commit(read);
+    }
+    let mut connection = Connection::new(ClientRole(keys), Limits::new().max_message(800));
+    if connection.send_text("hello", &mut tx).is_err() {
+        return;
+    }
+    loop {
+        let step = match connection.handle_input(rx.filled_mut(), &mut tx) {
+            Ok(step) => step,
+            Err(error) => {
+                let _ = connection.fail(error, &mut tx);
+                return wire.send(tx.written());
+            }
+        };
+        let consumed = step.consumed;
+        let mut wait = false;
+        match step.progress {
+            Progress::Event(Event::Message { payload, .. }) => {
+                wire.event(payload);
+            }
+            Progress::Event(Event::Closed { .. }) => return wire.send(tx.written()),
+            Progress::Event(_) | Progress::Advanced => {}
+            Progress::NeedInput { .. } | Progress::NeedOutput { .. } => {
+                wire.send(tx.written());
+                tx.clear();
+                wait = true;
+            }
+        }
+        rx.consume(consumed);
+        if wait {
+            let read = wire.recv(rx.spare_mut());
+            if read == 0 {
+                return;
+            }
+            rx.commit(read);
+        }
+    }
+}
