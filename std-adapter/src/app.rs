@@ -285,6 +285,11 @@ impl Apps {
         self.by_key.get(key).or_else(|| any.app(key))
     }
 
+    /// Whether a configured app has this key.
+    pub(crate) fn is_key(&self, key: &str) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// The app with this id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {

@@ -161,8 +161,11 @@ fn a_key_can_be_rotated_and_restored() {
         let mut again = Client::open(&server, &format!("/app/{key}?protocol=7"));
         assert_eq!(again.event()["data"]["code"], 4001);
     }
-    let answer = Request::get("/apps/id/channels").send(address(&server));
-    assert!(answer.status == 401 && answer.error().contains("rotated"), "{answer:?}");
+    for (id, key) in [("id", "key"), ("any", "made"), ("made", "made")] {
+        let request = Request::get(&format!("/apps/{id}/channels")).with("auth_key", key);
+        let answer = request.send(address(&server));
+        assert!(answer.status == 401 && answer.error().contains("rotated"), "{answer:?}");
+    }
     assert_eq!(faults(&server, "GET", "", "").json()["rotated"], json!(["key", "made"]));
     assert_eq!(faults(&server, "DELETE", "", "").json()["rotated"], json!([]));
     Client::connect(&server);

@@ -66,6 +66,24 @@ fn each_kind_is_told_with_its_fields() {
 }
 
 #[test]
+fn a_cache_without_an_event_and_the_number_of_subscribers_are_told() {
+    let receiver = Receiver::start();
+    let server = start(&[&receiver], |app, _| {
+        app.subscription_count = true;
+        app.webhooks[0].event_types =
+            vec![WebhookEvent::CacheMiss, WebhookEvent::SubscriptionCount];
+    });
+    let (mut first, mut second) = (Client::connect(&server), Client::connect(&server));
+    first.subscribe("cache-a");
+    let told = [receiver.event(), receiver.event()];
+    let miss = json!({"name": "cache_miss", "channel": "cache-a"});
+    let count = |count: u32| json!({"name": "subscription_count", "channel": "cache-a", "subscription_count": count});
+    assert!(told.contains(&miss) && told.contains(&count(1)), "{told:?}");
+    second.subscribe("cache-a");
+    assert_eq!(receiver.event(), count(2), "a miss is told once");
+}
+
+#[test]
 fn fr_102_a_request_has_the_headers_that_receivers_look_at() {
     let receiver = Receiver::start();
     let server = start(&[&receiver], |app, _| {
