@@ -52,6 +52,9 @@ pub struct App {
     /// Whether subscribers of every channel but presence channels are told how many they are
     /// (default off): at each change up to 100, at most every five seconds beyond.
     pub subscription_count: bool,
+    /// Whether a signed-in user may watch others come and go, by the `watchlist` that the application
+    /// signed (default off).
+    pub watchlists: bool,
     /// How long a cache channel keeps its last event for whoever subscribes later (default 30
     /// minutes, as with Pusher). Zero keeps none, so that every subscriber is told of a miss.
     pub cache_ttl: Duration,
@@ -87,6 +90,7 @@ impl App {
             user_authentication: false,
             webhooks: Vec::new(),
             subscription_count: false,
+            watchlists: false,
             cache_ttl: Duration::from_secs(30 * 60),
             limits: AppLimits::default(),
             outlet: Outlet::default(),
@@ -187,6 +191,7 @@ impl fmt::Debug for App {
             .field("user_authentication", &self.user_authentication)
             .field("webhooks", &self.webhooks)
             .field("subscription_count", &self.subscription_count)
+            .field("watchlists", &self.watchlists)
             .field("cache_ttl", &self.cache_ttl)
             .field("limits", &self.limits)
             .field("connections", &self.connections())

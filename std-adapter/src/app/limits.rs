@@ -27,6 +27,8 @@ pub struct AppLimits {
     pub max_presence_user_bytes: u32,
     /// Characters of a user id (default 128).
     pub max_user_id: u32,
+    /// Users that one connection may watch (default 100); a longer watchlist is cut.
+    pub max_watchlist: u32,
     /// Channels that one connection may be subscribed to at once (default 1,000). Pusher states
     /// no bound; this one keeps a single client from filling the server's tables.
     pub max_channels_per_connection: u32,
@@ -48,6 +50,7 @@ impl Default for AppLimits {
             max_presence_members: 100,
             max_presence_user_bytes: 1_024,
             max_user_id: 128,
+            max_watchlist: 100,
             max_channels_per_connection: 1_000,
             max_cached_events: 10_000,
             max_cached_bytes: 64 * 1024 * 1024,

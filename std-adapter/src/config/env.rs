@@ -147,6 +147,7 @@ fn is_switch(option: &str) -> bool {
             | "client_events"
             | "subscription_count"
             | "user_authentication"
+            | "watchlists"
             | "webhook_batching"
     )
 }

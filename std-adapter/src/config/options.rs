@@ -168,6 +168,9 @@ options! {
         /// Whether subscribers are told how many they are [default: false]
         #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
         subscription_count: bool,
+        /// Whether users may watch others come and go [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
+        watchlists: bool,
         /// Characters of a channel's name [default: 200]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channel_name: u32,
@@ -192,6 +195,9 @@ options! {
         /// Characters of a user id [default: 128]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_user_id: u32,
+        /// Users that one connection may watch [default: 100]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        max_watchlist: u32,
         /// Channels that one connection may be subscribed to [default: 1000]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channels_per_connection: u32,

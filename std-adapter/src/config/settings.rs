@@ -251,6 +251,7 @@ fn apply(app: &mut App, options: &AppOptions) {
             .max_presence_user_bytes
             .unwrap_or(default.max_presence_user_bytes),
         max_user_id: options.max_user_id.unwrap_or(default.max_user_id),
+        max_watchlist: options.max_watchlist.unwrap_or(default.max_watchlist),
         max_channels_per_connection: options
             .max_channels_per_connection
             .unwrap_or(default.max_channels_per_connection),
@@ -264,6 +265,7 @@ fn apply(app: &mut App, options: &AppOptions) {
         app.webhooks.clone_from(&webhooks.0);
     }
     app.subscription_count = options.subscription_count.unwrap_or(app.subscription_count);
+    app.watchlists = options.watchlists.unwrap_or(app.watchlists);
     app.cache_ttl = options.cache_ttl.map_or(app.cache_ttl, |seconds| seconds.0);
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;

@@ -61,6 +61,13 @@ pub(super) fn subscription_count(channel: &[u8], count: u32) -> Bytes {
     frame(size, |tx| pusher::encode_subscription_count(tx, text(channel), count.into()))
 }
 
+/// Who of the users watched is there and who is not.
+pub(super) fn watchlist_events(online: &[Box<str>], offline: &[Box<str>]) -> Bytes {
+    let (online, offline) = (online.iter().map(|id| &**id), offline.iter().map(|id| &**id));
+    let size = 160 + online.clone().chain(offline.clone()).map(|id| id.len() + 8).sum::<usize>();
+    frame(size, |tx| pusher::encode_watchlist_events(tx, online.clone(), offline.clone()))
+}
+
 /// The acknowledgement of a presence subscription, with all members.
 pub(super) fn presence_succeeded(channel: &[u8], members: &Members) -> Bytes {
     let size = 256 + members.len() * 64;

@@ -6,10 +6,11 @@
 
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
-use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, Work};
+use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
 use tidings_core::io::TxBuf;
@@ -44,8 +45,11 @@ pub(crate) struct Shard {
     home: RefCell<Home>,
     /// Events that dev mode holds back.
     pub(crate) delayed: dev::Delayed,
+    users: RefCell<Users>,
     outgoing: RefCell<Outgoing>,
     wheel: RefCell<Wheel>,
+    /// Sockets that must prove themselves, each with the end of its time, in the order of time.
+    unproven: RefCell<VecDeque<(Instant, ConnRef)>>,
     /// Wakes the pump when something is due that no mail will flush.
     wake: Notify,
     /// Wakes who waits for the server to drain.
@@ -65,6 +69,8 @@ impl Shard {
             local: RefCell::default(),
             home: RefCell::default(),
             delayed: RefCell::default(),
+            users: RefCell::default(),
+            unproven: RefCell::default(),
             outgoing: RefCell::default(),
             wheel: RefCell::default(),
             wake: Notify::new(),
@@ -208,6 +214,8 @@ impl Shard {
             Mail::Users { channel, reply } => {
                 let _ = reply.send(self.home.borrow().users(channel.key()));
             }
+            Mail::User(mail) => self.receive_user(*mail),
+            Mail::Watched(watched) => socket::watched(self, &watched),
             Mail::Joined(joined) => self.joined(&joined),
             Mail::Deliver(deliver) => {
                 if self.local.borrow_mut().deliver(deliver) {
@@ -248,6 +256,18 @@ impl Shard {
             self.send(shard, mail);
         }
         *self.outgoing.borrow_mut() = outgoing;
+    }
+
+    fn receive_user(self: &Rc<Self>, mail: UserMail) {
+        let mut outgoing = Outgoing::new();
+        self.users.borrow_mut().receive(mail, &mut outgoing);
+        for (shard, mail) in outgoing {
+            self.send(shard, mail);
+        }
+    }
+
+    pub(crate) fn tell_user(self: &Rc<Self>, home: u16, mail: UserMail) {
+        self.send(home, Mail::User(Box::new(mail)));
     }
 
     /// Sends mail; what this shard sends itself is done at once.
@@ -294,11 +314,13 @@ impl Shard {
     /// Ends whatever the socket takes part in. Every way for a socket to end leads here; doing it twice
     /// is harmless.
     pub(crate) fn leave_all(self: &Rc<Self>, conn: &Conn) {
-        let ended = {
+        let (user, ended) = {
             let mut local = self.local.borrow_mut();
-            local.sign_out(conn);
-            local.end_all(conn)
+            (local.sign_out(conn), local.end_all(conn))
         };
+        if let Some(user) = user {
+            socket::signed_out(self, conn, *user);
+        }
         for ended in ended {
             self.tell_home(conn, ended);
         }
@@ -332,12 +354,38 @@ impl Shard {
             ticks.tick().await;
             let now = self.now();
             self.at_home(Home::tick);
+            self.close_unproven(now);
             self.wheel.borrow_mut().take_due(now, &mut due);
             for at in due.drain(..) {
                 let conn = self.local.borrow().conn(at).cloned();
                 if let Some(conn) = conn {
                     self.time_out(&conn, now);
                 }
+            }
+        }
+    }
+
+    /// Gives a new socket of an app that asks for it the time to prove itself.
+    pub(crate) fn expect_proof(&self, conn: &Conn) {
+        if conn.app.app.user_authentication {
+            let time = self.hub.config().user_authentication_timeout.as_millis();
+            let time = Duration::from_millis(u64::try_from(time).unwrap_or(u64::MAX));
+            let until = self.now().saturating_add(time);
+            self.unproven.borrow_mut().push_back((until, conn.at));
+        }
+    }
+
+    fn close_unproven(self: &Rc<Self>, now: Instant) {
+        while self.unproven.borrow().front().is_some_and(|(until, _)| *until <= now) {
+            let next = self.unproven.borrow_mut().pop_front();
+            let conn = next.and_then(|(_, at)| self.local.borrow().conn(at).cloned());
+            let late = |conn: &Rc<Conn>| !conn.proven.get() && conn.core.borrow().is_open();
+            if let Some(conn) = conn.filter(late) {
+                let time = self.hub.config().user_authentication_timeout;
+                let text = format!(
+                    "Connection not authorized within timeout: sign in, or subscribe with a signature, within {time:?}"
+                );
+                self.close(&conn, ErrorCode::UNAUTHORIZED, &text);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::mail::{ConnRef, Deliver};
 use super::table::{Key, Table};
-use crate::server::socket::{Conn, Sent, Sub};
+use crate::server::socket::{Conn, Sent, SignedIn, Sub};
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -286,15 +286,17 @@ impl Local {
         self.users.entry(key).or_default().push(Rc::clone(conn));
     }
 
-    pub(crate) fn sign_out(&mut self, conn: &Conn) {
-        let Some(user) = conn.user.borrow_mut().take() else { return };
-        let key = (conn.app.index, user.id);
+    /// Notes that a socket is not signed in any more; what it was signed in as.
+    pub(crate) fn sign_out(&mut self, conn: &Conn) -> Option<Box<SignedIn>> {
+        let user = conn.user.borrow_mut().take()?;
+        let key = (conn.app.index, user.member.id.clone());
         if let Some(conns) = self.users.get_mut(&key) {
             conns.retain(|other| other.at != conn.at);
             if conns.is_empty() {
                 self.users.remove(&key);
             }
         }
+        Some(user)
     }
 
     /// The sockets that are signed in as a user.

@@ -4,7 +4,7 @@
 //! through its home, which gives the channel its one order; what the home decides goes to the shards
 //! whose sockets are concerned. Mail between two shards keeps its order.
 
-use super::{CachedEvent, Entry, Occupancy};
+use super::{CachedEvent, Entry, Occupancy, UserMail, Watched};
 use crate::app::App;
 use crate::server::dev::Blow;
 use crate::server::socket::Adopted;
@@ -14,7 +14,7 @@ use tidings_core::pusher::SocketId;
 use tokio::sync::{mpsc, oneshot};
 
 /// A socket, as seen from another shard; `serial` tells it from a later one in the same slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConnRef {
     pub(crate) shard: u16,
     pub(crate) slot: u32,
@@ -118,7 +118,10 @@ pub(crate) enum Mail {
         channel: Channel,
         reply: oneshot::Sender<Vec<Box<str>>>,
     },
+    // For the home of users:
+    User(Box<UserMail>),
     // For a shard with sockets:
+    Watched(Box<Watched>),
     Joined(Box<Joined>),
     Deliver(Deliver),
     Terminate {
@@ -151,6 +154,8 @@ impl std::fmt::Debug for Mail {
             Self::Cached { .. } => "Cached",
             Self::Channels { .. } => "Channels",
             Self::Users { .. } => "Users",
+            Self::User(_) => "User",
+            Self::Watched(_) => "Watched",
             Self::Joined(_) => "Joined",
             Self::Deliver(_) => "Deliver",
             Self::Terminate { .. } => "Terminate",

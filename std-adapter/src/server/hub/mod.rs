@@ -7,12 +7,14 @@ mod local;
 pub(crate) mod mail;
 mod presence;
 mod table;
+mod users;
 
 pub(crate) use home::{Home, Outgoing, Work};
 pub(crate) use local::{Ended, Local};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
 pub(crate) use table::{Hasher, Key};
+pub(crate) use users::{UserMail, Users, Watched};
 
 use crate::app::{App, Apps};
 use crate::config::ServerConfig;

@@ -2,8 +2,9 @@
 
 use super::outbox::Outbox;
 use super::stream::Stream;
+use super::user::SignedIn;
 use crate::server::hub::AppRef;
-use crate::server::hub::mail::{ConnRef, Member};
+use crate::server::hub::mail::ConnRef;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -42,6 +43,8 @@ pub(crate) struct Conn {
     outbox: RefCell<Option<Box<Outbox>>>,
     stream: Stream,
     failed: Cell<bool>,
+    /// It has signed in or subscribed with a signature, which some apps ask of every connection.
+    pub(crate) proven: Cell<bool>,
     /// The last two gatherings that this socket was in, see `Local::flush`.
     gather: Cell<(u32, u32)>,
     pub(crate) socket_id: SocketId,
@@ -50,7 +53,7 @@ pub(crate) struct Conn {
     pub(crate) core: RefCell<ServerConn>,
     pub(crate) subs: RefCell<Vec<Sub>>,
     /// The user that has signed in.
-    pub(crate) user: RefCell<Option<Box<Member>>>,
+    pub(crate) user: RefCell<Option<Box<SignedIn>>>,
     /// The beginning of a frame whose rest has not arrived; empty most of the time.
     pub(crate) tail: RefCell<Vec<u8>>,
     max_waiting: usize,
@@ -96,6 +99,7 @@ impl Conn {
             client_events: Cell::default(),
             gather: Cell::default(),
             failed: Cell::default(),
+            proven: Cell::default(),
             patience: Cell::default(),
         }
     }

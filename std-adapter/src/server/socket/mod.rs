@@ -6,8 +6,10 @@ mod outbox;
 mod policy;
 mod reading;
 mod stream;
+mod user;
 
 pub(crate) use conn::{Conn, Sent, Sub};
 pub(crate) use opening::{Adopted, adopt, serve};
 pub(crate) use policy::{acknowledge, presence_full};
 pub(crate) use stream::{Detached, Stream};
+pub(crate) use user::{SignedIn, signed_out, watched};

@@ -80,6 +80,7 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
             drop(reply);
             shard.resolve(&conn, sent);
             shard.schedule(&conn);
+            shard.expect_proof(&conn);
             reading::run(shard, conn, leftover).await;
         }
         Opening::Refused { core, reply } => {

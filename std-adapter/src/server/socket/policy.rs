@@ -2,6 +2,7 @@
 //! here is decided.
 
 use super::conn::{Conn, Sent};
+use super::user;
 use crate::server::dialect;
 use crate::server::hub::mail::{Channel, Join, Member};
 use crate::server::hub::{Entry, Key, Notice, Source};
@@ -10,7 +11,7 @@ use crate::server::steps::{STEPS, shown};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::rc::Rc;
-use tidings_core::auth::{self, ChannelAuthError, PresenceData, UserData};
+use tidings_core::auth::{self, ChannelAuthError, PresenceData};
 use tidings_core::channel::{ChannelKind, ChannelName};
 use tidings_core::error::TxFull;
 use tidings_core::io::TxBuf;
@@ -55,7 +56,7 @@ pub(super) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>,
                 error(shard, conn, code, &text);
             }
         }
-        ServerEvent::SignIn { auth, user_data } => sign_in(shard, conn, auth, user_data),
+        ServerEvent::SignIn { auth, user_data } => user::sign_in(shard, conn, auth, user_data),
         // The answer is in `tx`, and a close is dealt with by the reader.
         ServerEvent::Malformed(fault) => {
             tracing::debug!(socket_id = %conn.socket_id, ?fault, "malformed message");
@@ -113,7 +114,7 @@ fn admit(
         ChannelKind::Public => return Ok(None),
         ChannelKind::User => {
             let user = conn.user.borrow();
-            let signed_in = user.as_ref().map(|user| &*user.id) == channel.user_id();
+            let signed_in = user.as_ref().map(|user| &*user.member.id) == channel.user_id();
             let text = "Sign in as this user before subscribing to the user's channel.";
             return if signed_in { Ok(None) } else { Err(Refusal::auth(text)) };
         }
@@ -127,12 +128,13 @@ fn admit(
         auth::verify_channel(app.signing(), &app.key, &socket_id, name, channel_data, auth)
             .map_err(|error| Refusal::auth(why_not(error, &socket_id, name, channel_data, auth)))?;
     }
+    conn.proven.set(true);
     if channel.kind() != ChannelKind::Presence {
         return Ok(None);
     }
     let Some(channel_data) = channel_data else {
         let user = conn.user.borrow();
-        return user.as_deref().map(|user| Some(user.clone())).ok_or_else(|| {
+        return user.as_deref().map(|user| Some(user.member.clone())).ok_or_else(|| {
             Refusal::auth(format!(
                 "{name} is a presence channel and the subscription must include channel_data, unless the user has signed in"
             ))
@@ -242,13 +244,16 @@ fn refuse(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &str, refusal: &Refusal) 
     shard.resolve(conn, sent);
 }
 
-fn error(shard: &Rc<Shard>, conn: &Rc<Conn>, code: Option<ErrorCode>, message: &str) {
+pub(super) fn error(shard: &Rc<Shard>, conn: &Rc<Conn>, code: Option<ErrorCode>, message: &str) {
     tracing::debug!(target: STEPS, socket_id = %conn.socket_id, message, "request refused");
     let sent = send_frame(conn, |tx| pusher::encode_error(tx, code, &message));
     shard.resolve(conn, sent);
 }
 
-fn send_frame(conn: &Rc<Conn>, encode: impl Fn(&mut TxBuf<'_>) -> Result<(), TxFull>) -> Sent {
+pub(super) fn send_frame(
+    conn: &Rc<Conn>,
+    encode: impl Fn(&mut TxBuf<'_>) -> Result<(), TxFull>,
+) -> Sent {
     conn.send_shared(&dialect::frame(512, encode))
 }
 
@@ -329,44 +334,4 @@ fn escaped(data: ClientData<'_>) -> Bytes {
     let written = json::compact_escape_into(&mut TxBuf::new(&mut memory), value);
     debug_assert!(written.is_ok(), "the length was asked for");
     Bytes::from(memory)
-}
-
-fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data: &str) {
-    let refused = |text: String| error(shard, conn, Some(ErrorCode::UNAUTHORIZED), &text);
-    let app = &conn.app.app;
-    let socket_id = conn.socket_id.as_text();
-    let verified = auth::verify_user(app.signing(), &app.key, &socket_id, user_data, auth);
-    if let Err(error) = verified
-        && !app.trusts_all()
-    {
-        return refused(match error {
-            ChannelAuthError::Mismatch => format!(
-                "Invalid signature: expected the HMAC SHA256 hex digest of {socket_id}::user::USER_DATA"
-            ),
-            _ => "Invalid key in sign-in auth data (expected APP_KEY:SIGNATURE)".into(),
-        });
-    }
-    let user = match UserData::parse(user_data) {
-        Ok(data) => Member {
-            id: String::from_iter(data.id.chars()).into(),
-            info: data.user_info.map(|info| info.text().into()),
-        },
-        Err(error) => return refused(format!("user_data is not usable: {error}")),
-    };
-    let max = app.limits.max_user_id as usize;
-    if user.id.chars().count() > max {
-        return refused(format!("The user id is longer than {max} characters."));
-    }
-    let current = conn.user.borrow().as_ref().map(|current| current.id == user.id);
-    match current {
-        Some(false) => return refused("This connection is signed in as another user.".into()),
-        Some(true) => {}
-        None => {
-            shard.local.borrow_mut().sign_in(conn, &user.id);
-            tracing::debug!(target: STEPS, socket_id = %conn.socket_id, user_id = %user.id, "signed in");
-            *conn.user.borrow_mut() = Some(Box::new(user));
-        }
-    }
-    let sent = send_frame(conn, |tx| pusher::encode_signin_success(tx, user_data));
-    shard.resolve(conn, sent);
 }
