@@ -4,6 +4,9 @@
 //! the application publishes, speaking the protocol of Pusher Channels: start one from a program, mount it in
 //! an HTTP server that is there already, or run the program `tidings serve`. The protocol itself, without
 //! I/O, is [`core`].
+//!
+//! With the feature `client`, [`Client`] keeps a connection to any such server and hands on what comes; with
+//! `publisher`, [`Publisher`] publishes over its HTTP API.
 
 #[cfg(feature = "server")]
 mod app;
@@ -16,6 +19,10 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "server")]
 mod config;
+#[cfg(any(feature = "client", feature = "publisher"))]
+mod outbound;
+#[cfg(feature = "publisher")]
+pub mod publisher;
 #[cfg(feature = "server")]
 mod server;
 
@@ -25,6 +32,10 @@ pub use app::{App, AppError, AppLimits, Apps};
 pub use client::Client;
 #[cfg(feature = "server")]
 pub use config::ServerConfig;
+#[cfg(any(feature = "client", feature = "publisher"))]
+pub use outbound::{Tls, TlsError};
+#[cfg(feature = "publisher")]
+pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
     ChannelInfo, Event, EventError, Events, Lagged, ResponseBody, Server, ServerBuilder,
