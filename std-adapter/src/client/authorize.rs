@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidings_core::auth::{SigningKey, sign_channel, sign_user};
+use tidings_core::auth::{MasterKey, SigningKey, sign_channel, sign_user};
 use tidings_core::channel::{ChannelKind, ChannelName, DEFAULT_MAX_LEN};
 use tidings_core::pusher::SocketId;
 
@@ -35,6 +35,8 @@ pub struct Authorization {
     pub auth: String,
     /// The signed text: `channel_data` of a presence channel, `user_data` of a sign-in.
     pub data: Option<String>,
+    /// The secret of an encrypted channel, in base64.
+    pub shared_secret: Option<String>,
 }
 
 /// Why there is no signature.
@@ -82,7 +84,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Authorization, AuthorizeError>>
 /// let asking = Authorizer::new(|request| async move {
 ///     # let ask = async |_| -> Result<String, &'static str> { Err("no") };
 ///     match ask(request).await {
-///         Ok(auth) => Ok(Authorization { auth, data: None }),
+///         Ok(auth) => Ok(Authorization { auth, data: None, shared_secret: None }),
 ///         Err(reason) => Err(AuthorizeError::refused(reason)),
 ///     }
 /// });
@@ -101,6 +103,7 @@ struct Secret {
     key: Box<str>,
     signing: SigningKey,
     identity: Option<Identity>,
+    master_key: Option<MasterKey>,
 }
 
 /// Who a client with the app's secret is, on presence channels and for a sign-in.
@@ -147,7 +150,12 @@ impl Authorizer {
     #[must_use]
     pub fn secret(key: impl Into<Box<str>>, secret: impl AsRef<[u8]>) -> Self {
         let signing = SigningKey::new(secret.as_ref());
-        Self(Kind::Secret(Arc::new(Secret { key: key.into(), signing, identity: None })))
+        Self(Kind::Secret(Arc::new(Secret {
+            key: key.into(),
+            signing,
+            identity: None,
+            master_key: None,
+        })))
     }
 
     /// Says who the client is, for one that signs with the secret. It changes nothing for others.
@@ -155,6 +163,16 @@ impl Authorizer {
     pub fn identity(mut self, identity: Identity) -> Self {
         if let Kind::Secret(secret) = &mut self.0 {
             Arc::make_mut(secret).identity = Some(identity);
+        }
+        self
+    }
+
+    /// The key that the secrets of encrypted channels are made from, for a client that signs with the secret. It changes
+    /// nothing for others.
+    #[must_use]
+    pub fn encryption_master_key(mut self, key: MasterKey) -> Self {
+        if let Kind::Secret(secret) = &mut self.0 {
+            Arc::make_mut(secret).master_key = Some(key);
         }
         self
     }
@@ -169,9 +187,22 @@ impl Authorizer {
             Kind::Secret(secret) => {
                 let identity = secret.identity.as_ref();
                 let (signature, data) = sign(&secret.signing, identity, &request)?;
-                Ok(Authorization { auth: format!("{}:{signature}", secret.key), data })
+                let shared_secret = secret.shared_secret(&request.subject);
+                let auth = format!("{}:{signature}", secret.key);
+                Ok(Authorization { auth, data, shared_secret })
             }
         }
+    }
+}
+
+impl Secret {
+    fn shared_secret(&self, subject: &Subject) -> Option<String> {
+        let (Subject::Channel(name), Some(master)) = (subject, &self.master_key) else {
+            return None;
+        };
+        let channel = ChannelName::parse(name, DEFAULT_MAX_LEN).ok()?;
+        (channel.kind() == ChannelKind::Encrypted)
+            .then(|| master.shared_secret(name).to_base64(&mut [0; 44]).to_owned())
     }
 }
 
@@ -244,7 +275,7 @@ mod tests {
         let signed = sign_now(&authorizer, Subject::Channel("private-foobar".into())).unwrap();
         let auth =
             "278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
-        assert_eq!(signed, Authorization { auth: auth.into(), data: None });
+        assert_eq!(signed, Authorization { auth: auth.into(), data: None, shared_secret: None });
     }
 
     #[test]

@@ -9,9 +9,11 @@ use tidings_core::pusher::client::{ClientConfig, FixedClient};
 
 use super::Client;
 use super::authorize::Authorizer;
+use super::connect::Proxy;
 use super::error::ConfigError;
 use super::mail::Bounds;
 use super::table::Random;
+use crate::outbound::{Tls, authority, path_prefix};
 
 /// Collects the options of a [`Client`]; [`start`](Self::start) makes it run.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Target {
     pub(super) path_prefix: String,
     key: String,
     headers: Vec<(String, String)>,
+    pub(super) tls: Option<Tls>,
+    pub(super) proxy: Option<Proxy>,
     max_message: u32,
     activity_timeout_s: u16,
     pong_timeout_s: u16,
@@ -54,6 +58,8 @@ impl ClientBuilder {
                 path_prefix: String::new(),
                 key,
                 headers: Vec::new(),
+                tls: None,
+                proxy: None,
                 max_message: 128 * 1024,
                 activity_timeout_s: 0,
                 pong_timeout_s: 0,
@@ -73,10 +79,39 @@ impl ClientBuilder {
 
     /// A path that the server has before `/app/…`, such as `/ws`.
     pub fn path_prefix(mut self, prefix: &str) -> Self {
-        let inner = prefix.trim_matches('/');
-        self.target.path_prefix =
-            if inner.is_empty() { String::new() } else { format!("/{inner}") };
+        self.target.path_prefix = path_prefix(prefix);
         self
+    }
+
+    /// Pusher's own service in this cluster, such as `eu`.
+    pub fn cluster(mut self, cluster: &str) -> Self {
+        self.target.host = format!("ws-{cluster}.pusher.com");
+        self.target.port = 443;
+        self.target.secure = true;
+        self
+    }
+
+    /// Whether to use TLS, trusting the authorities that the system trusts. A server that takes TLS only (4000) is
+    /// connected to with TLS in any case from then on, on port 443 in place of 80.
+    pub const fn secure(mut self, secure: bool) -> Self {
+        self.target.secure = secure;
+        self
+    }
+
+    /// Uses TLS, and says whom to trust.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.target.secure = true;
+        self.target.tls = Some(tls);
+        self
+    }
+
+    /// Connects through an HTTP proxy, which is asked to `CONNECT`: `http://[USER:PASSWORD@]HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] when this is no such address.
+    pub fn proxy(mut self, url: &str) -> Result<Self, ConfigError> {
+        self.target.proxy = Some(Proxy::parse(url)?);
+        Ok(self)
     }
 
     /// A further header of the opening request, such as `Origin`.
@@ -144,8 +179,11 @@ impl ClientBuilder {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn start(self) -> Result<Client, ConfigError> {
+    pub fn start(mut self) -> Result<Client, ConfigError> {
         self.target.check()?;
+        if self.target.secure && self.target.tls.is_none() {
+            self.target.tls = Some(Tls::system()?);
+        }
         Ok(Client::spawn(self))
     }
 }
@@ -173,12 +211,7 @@ impl Target {
 
     /// Host and port, for errors.
     pub(super) fn name(&self) -> Arc<str> {
-        match &*self.host {
-            host if host.contains(':') && !host.starts_with('[') => {
-                format!("[{host}]:{}", self.port).into()
-            }
-            host => format!("{host}:{}", self.port).into(),
-        }
+        authority(&self.host, self.port).into()
     }
 
     /// Follows a server that takes TLS only.

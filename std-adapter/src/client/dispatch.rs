@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tidings_core::auth::PresenceData;
+use tidings_core::auth::{PresenceData, SharedSecret};
 use tidings_core::error::{SendError, TxFull};
 use tidings_core::json::{EscapedJson, Raw};
 use tidings_core::pusher::client::{ChannelEvent, ChannelId, ClientEvent};
-use tidings_core::pusher::{Advice, ErrorCode, Presence, SocketId, UserIds};
+use tidings_core::pusher::{Advice, ErrorCode, Presence, SocketId, UserIds, open_encrypted};
 use tidings_core::time::Instant;
 use tokio::sync::broadcast;
 
@@ -173,6 +173,8 @@ impl Inner {
         if let Some(mail) = self.mail(channel) {
             let me = data.and_then(|data| PresenceData::parse(data).ok());
             mail.set_me(me.map(|me| unescaped(me.user_id)));
+            let secret = signed.shared_secret.as_deref();
+            mail.set_secret(secret.and_then(|text| SharedSecret::from_base64(text).ok()));
         }
         let Self { machine, out, .. } = self;
         written(out.write(|tx| machine.authorize(channel, socket_id, &signed.auth, data, tx), full))
@@ -232,6 +234,7 @@ fn deliver(mail: &Mail, event: ChannelEvent<'_>) {
             mail.remove_member(user_id);
             Event::MemberRemoved { user_id: user_id.into() }
         }
+        ChannelEvent::Message { event, data, .. } if mail.encrypted => opened(mail, event, data),
         ChannelEvent::Message { event, data, user_id } => Event::Message(Message {
             event: event.into(),
             data: data.map(Into::into),
@@ -253,6 +256,21 @@ fn deliver(mail: &Mail, event: ChannelEvent<'_>) {
         }
         _ => return,
     });
+}
+
+/// The event on an encrypted channel, if it can be opened.
+fn opened(mail: &Mail, event: &str, data: Option<&str>) -> Event {
+    let plain = mail.secret().zip(data).and_then(|(secret, data)| {
+        let mut data = data.as_bytes().to_vec();
+        let place = open_encrypted(&secret, &mut data).ok()?;
+        Some(std::str::from_utf8(data.get(place)?).ok()?.into())
+    });
+    match plain {
+        Some(plain) => {
+            Event::Message(Message { event: event.into(), data: Some(plain), user_id: None })
+        }
+        None => Event::Sealed { event: event.into() },
+    }
 }
 
 fn info(value: Option<Raw<'_>>) -> Option<Box<str>> {

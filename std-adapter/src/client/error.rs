@@ -40,6 +40,14 @@ pub enum ClientError {
         /// The system's reason.
         source: Arc<io::Error>,
     },
+    /// The proxy did not make a way to the server.
+    #[error("the proxy {proxy} does not connect: {source}")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: Arc<str>,
+        /// The reason.
+        source: Arc<io::Error>,
+    },
     /// The server broke a rule of the protocol.
     #[error("{host} does not keep to the WebSocket protocol: {error}")]
     Protocol {
@@ -55,6 +63,17 @@ pub enum ClientError {
         host: Arc<str>,
         /// What it answered.
         error: HandshakeError,
+    },
+    /// There is no TLS with this server, or it is not trusted.
+    #[error(
+        "no TLS with {host}: {reason}; if its certificate is from a private authority, trust that \
+         authority's root"
+    )]
+    Tls {
+        /// Host and port.
+        host: Arc<str>,
+        /// The reason.
+        reason: Arc<str>,
     },
     /// The server did not answer in time.
     #[error("{host} {}", timed_out(*.timer))]
@@ -118,6 +137,9 @@ pub enum ConfigError {
         "the key, the host, the path prefix or a header has characters that a request must not have: {0}"
     )]
     Request(UsageError),
+    /// There is nobody to trust.
+    #[error(transparent)]
+    Tls(#[from] crate::outbound::TlsError),
     /// An option has a value that it cannot have.
     #[error("{option} is {value}: {hint}")]
     Value {

@@ -31,6 +31,12 @@ pub enum Event {
     },
     /// The subscription was refused.
     Rejected(Rejection),
+    /// An event on an encrypted channel that was not sealed with the channel's secret, or came without one from the
+    /// authoriser. Its payload is not passed on.
+    Sealed {
+        /// Its name.
+        event: Box<str>,
+    },
     /// The subscription is in force: for the first time, or again after a reconnect. On a presence channel
     /// [`Subscription::members`](super::Subscription::members) tells who is there.
     Subscribed,

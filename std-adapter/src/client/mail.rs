@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tidings_core::auth::SharedSecret;
+use tidings_core::channel::{ChannelKind, ChannelName, DEFAULT_MAX_LEN};
 use tokio::sync::watch;
 
 use super::event::{Event, Member, Rejection};
@@ -21,6 +23,8 @@ pub(super) enum Standing {
 #[derive(Debug)]
 pub(super) struct Mail {
     pub(super) name: Arc<str>,
+    /// Whether payloads are sealed.
+    pub(super) encrypted: bool,
     pub(super) standing: watch::Sender<Standing>,
     bounds: Bounds,
     inner: Mutex<Inner>,
@@ -43,12 +47,15 @@ struct Inner {
     waker: Option<Waker>,
     members: BTreeMap<Box<str>, Option<Box<str>>>,
     me: Option<Box<str>>,
+    secret: Option<SharedSecret>,
 }
 
 impl Mail {
     pub(super) fn new(name: Arc<str>, bounds: Bounds) -> Self {
         let standing = watch::Sender::new(Standing::Waiting);
-        Self { name, standing, bounds, inner: Mutex::default() }
+        let kind = ChannelName::parse(&name, DEFAULT_MAX_LEN).map(ChannelName::kind);
+        let encrypted = kind == Ok(ChannelKind::Encrypted);
+        Self { name, encrypted, standing, bounds, inner: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -122,6 +129,14 @@ impl Mail {
         self.lock().me = user_id;
     }
 
+    pub(super) fn set_secret(&self, secret: Option<SharedSecret>) {
+        self.lock().secret = secret;
+    }
+
+    pub(super) fn secret(&self) -> Option<SharedSecret> {
+        self.lock().secret.clone()
+    }
+
     pub(super) fn members(&self) -> Vec<Member> {
         let inner = self.lock();
         let mut members = Vec::with_capacity(inner.members.len());
@@ -155,6 +170,7 @@ fn weight(event: &Event) -> usize {
         + match event {
             Event::MemberAdded(member) => member.user_id.len() + of(&member.user_info),
             Event::MemberRemoved { user_id } => user_id.len(),
+            Event::Sealed { event } => event.len(),
             Event::Message(m) => m.event.len() + of(&m.data) + of(&m.user_id),
             Event::Rejected(rejection) => rejection.message.len() + rejection.kind.len(),
             Event::CacheMiss

@@ -30,6 +30,7 @@ mod config;
 mod connect;
 mod dispatch;
 mod driver;
+mod endpoint;
 mod error;
 mod event;
 mod mail;
@@ -46,6 +47,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 pub use authorize::{AuthRequest, Authorization, AuthorizeError, Authorizer, Identity, Subject};
 pub use config::ClientBuilder;
+pub use endpoint::Endpoint;
 pub use error::{ClientError, ConfigError, NotReady, SubscribeError, TriggerError};
 pub use event::{Event, Member, Message, Notice, Rejection, State};
 use shared::Shared;
