@@ -4,6 +4,9 @@
 //! all at once, and what it makes due is written after it: so a burst becomes one write a socket, and
 //! a single event is written at once.
 
+#[cfg(test)]
+mod model;
+
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
 use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};

@@ -299,6 +299,11 @@ impl Local {
         Some(user)
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.conns.is_empty() && self.users.is_empty()
+    }
+
     /// The sockets that are signed in as a user.
     pub(crate) fn signed_in(&self, app: u32, user_id: &str) -> Vec<Rc<Conn>> {
         self.users.get(&(app, user_id.into())).map(|c| c.to_vec()).unwrap_or_default()

@@ -95,6 +95,11 @@ impl<T> Table<T> {
     }
 
     #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.index.is_empty()
+    }
+
+    #[cfg(test)]
     fn len(&self) -> usize {
         self.slots.len()
     }

@@ -110,6 +110,11 @@ impl Users {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     fn forget(&mut self, key: &(u32, Box<str>)) {
         if self.by_id.get(key).is_some_and(User::is_unknown) {
             self.by_id.remove(key);

@@ -10,6 +10,8 @@ mod user;
 
 pub(crate) use conn::{Conn, Sent, Sub};
 pub(crate) use opening::{Adopted, adopt, serve};
+#[cfg(test)]
+pub(crate) use policy::handle;
 pub(crate) use policy::{acknowledge, presence_full};
 pub(crate) use stream::{Detached, Stream};
 pub(crate) use user::{SignedIn, signed_out, watched};

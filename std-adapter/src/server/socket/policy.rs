@@ -39,7 +39,7 @@ impl Refusal {
 }
 
 /// Deals with what a peer asked for. Answers go straight to the socket.
-pub(super) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>, now: Instant) {
+pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>, now: Instant) {
     match event {
         ServerEvent::Subscribe { channel, auth, channel_data } => {
             subscribe(shard, conn, channel, auth, channel_data);
@@ -147,12 +147,16 @@ fn check_limits(conn: &Conn, name: &str) -> Result<(), Refusal> {
     let limits = &conn.app.app.limits;
     let (len, max) = (name.len(), limits.max_channel_name as usize);
     if len > max {
-        let text = format!("The channel name has {len} characters; the limit is {max}.");
+        let text = format!(
+            "The channel name has {len} characters; the limit is {max} (max_channel_name)."
+        );
         return Err(Refusal::limit(ErrorCode::UNAUTHORIZED, text));
     }
-    let max = limits.max_channels_per_connection as usize;
-    if conn.subs.borrow().len() >= max {
-        let text = format!("This connection has {max} subscriptions already, which is the limit.");
+    let (len, max) = (conn.subs.borrow().len(), limits.max_channels_per_connection as usize);
+    if len >= max {
+        let text = format!(
+            "This connection has {len} subscriptions already; the limit is {max} (max_channels_per_connection)."
+        );
         return Err(Refusal::limit(ErrorCode::OVER_CAPACITY, text));
     }
     Ok(())
@@ -184,7 +188,8 @@ fn member_of(app: &crate::App, channel_data: &str) -> Result<Member, Refusal> {
     let limits = &app.limits;
     let (len, max) = (channel_data.len(), limits.max_presence_user_bytes as usize);
     if len > max {
-        let text = format!("channel_data has {len} bytes; the limit is {max}.");
+        let text =
+            format!("channel_data has {len} bytes; the limit is {max} (max_presence_user_bytes).");
         return Err(Refusal::limit(ErrorCode::CLIENT_EVENT_REJECTED, text));
     }
     let data = PresenceData::parse(channel_data)
@@ -192,7 +197,7 @@ fn member_of(app: &crate::App, channel_data: &str) -> Result<Member, Refusal> {
     let id = String::from_iter(data.user_id.chars());
     let (len, max) = (id.chars().count(), limits.max_user_id as usize);
     if len > max {
-        let text = format!("user_id has {len} characters; the limit is {max}.");
+        let text = format!("user_id has {len} characters; the limit is {max} (max_user_id).");
         return Err(Refusal::limit(ErrorCode::CLIENT_EVENT_REJECTED, text));
     }
     Ok(Member { id: id.into(), info: data.user_info.map(|info| info.text().into()) })
@@ -231,7 +236,9 @@ pub(crate) fn acknowledge(
 /// Tells a socket that a presence channel has no room.
 pub(crate) fn presence_full(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &[u8], max_members: u32) {
     let name = std::str::from_utf8(channel).unwrap_or_default();
-    let text = format!("{name} has {max_members} members already, which is the limit.");
+    let text = format!(
+        "{name} has {max_members} members already; the limit is {max_members} (max_presence_members)."
+    );
     refuse(shard, conn, name, &Refusal::limit(ErrorCode::OVER_CAPACITY, text));
 }
 
@@ -287,17 +294,21 @@ fn client_event(
     };
     let (len, max) = (event.chars().count(), app.limits.max_event_name as usize);
     if len > max {
-        return rejected(format!("The event name has {len} characters; the limit is {max}."));
+        return rejected(format!(
+            "The event name has {len} characters; the limit is {max} (max_event_name)."
+        ));
     }
     let (len, max) = (data.unescaped_len(), app.limits.max_event_bytes as usize);
     if len > max {
-        return rejected(format!("The event's data has {len} bytes; the limit is {max}."));
+        return rejected(format!(
+            "The event's data has {len} bytes; the limit is {max} (max_event_bytes)."
+        ));
     }
     if let Some(per_second) = app.max_client_events_per_second
         && !conn.allow_client_event(now.as_millis(), per_second)
     {
         return rejected(format!(
-            "Client event rejected due to rate limit: {per_second} a second on one connection."
+            "Client event rejected due to rate limit: more than {per_second} in a second on one connection (max_client_events_per_second)."
         ));
     }
     let data = escaped(data);

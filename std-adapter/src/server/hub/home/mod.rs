@@ -201,6 +201,12 @@ impl Home {
         }
     }
 
+    /// Whether no channel is occupied.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
     /// What a cache channel holds.
     pub(crate) fn cached(&self, key: Key<'_>, apps: &Apps, now: Instant) -> Option<CachedEvent> {
         self.cache.event(key, apps.get(key.app)?, now)
