@@ -12,8 +12,8 @@ use crate::server::webhook::{Outlet, Webhook};
 use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
 
-pub use limits::AppLimits;
 pub(crate) use limits::Usage;
+pub use limits::{AppLimits, History};
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///
@@ -58,6 +58,8 @@ pub struct App {
     /// How long a cache channel keeps its last event for whoever subscribes later (default 30
     /// minutes, as with Pusher). Zero keeps none, so that every subscriber is told of a miss.
     pub cache_ttl: Duration,
+    /// What is kept of events for clients that were away (default: nothing).
+    pub history: History,
     /// Bounds on names, events and presence.
     pub limits: AppLimits,
     /// The app's place in [`Apps`].
@@ -69,6 +71,7 @@ pub struct App {
     trusts_all: bool,
     connections: AtomicU32,
     cached: Usage,
+    logged: Usage,
 }
 
 impl App {
@@ -92,6 +95,7 @@ impl App {
             subscription_count: false,
             watchlists: false,
             cache_ttl: Duration::from_secs(30 * 60),
+            history: History::default(),
             limits: AppLimits::default(),
             outlet: Outlet::default(),
             trusts_all: false,
@@ -100,6 +104,7 @@ impl App {
             secret,
             connections: AtomicU32::new(0),
             cached: Usage::default(),
+            logged: Usage::default(),
         }
     }
 
@@ -162,6 +167,11 @@ impl App {
         Ok(())
     }
 
+    /// What the app's kept history takes, over all shards.
+    pub(crate) const fn logged(&self) -> &Usage {
+        &self.logged
+    }
+
     /// What the app's cached events take, over all shards.
     pub(crate) const fn cached(&self) -> &Usage {
         &self.cached
@@ -193,6 +203,7 @@ impl fmt::Debug for App {
             .field("subscription_count", &self.subscription_count)
             .field("watchlists", &self.watchlists)
             .field("cache_ttl", &self.cache_ttl)
+            .field("history", &self.history)
             .field("limits", &self.limits)
             .field("connections", &self.connections())
             .finish()

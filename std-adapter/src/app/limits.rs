@@ -1,6 +1,7 @@
 //! Bounds of an app, and what it uses of those that all shards share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Bounds on what an app's clients and publishers may send. The defaults are Pusher's.
 ///
@@ -55,6 +56,40 @@ impl Default for AppLimits {
             max_cached_events: 10_000,
             max_cached_bytes: 64 * 1024 * 1024,
         }
+    }
+}
+
+/// What an app keeps of its channels' events for clients that were away, and for the HTTP API.
+///
+/// Off unless `max_events` is set. Kept events carry one more member, `serial`, which other clients ignore; what
+/// clients send each other is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct History {
+    /// Events that are kept of one channel (default 0, which keeps none).
+    pub max_events: u32,
+    /// Bytes that all kept events of the app may take (default 64 MiB). The channel that was used longest ago
+    /// loses its events first.
+    pub max_bytes: u32,
+    /// How long an event is kept (default two minutes).
+    pub max_age: Duration,
+    /// The channels whose events are kept: those whose names begin with one of these; all when there is none.
+    pub prefixes: Vec<Box<str>>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        let max_age = Duration::from_secs(120);
+        Self { max_events: 0, max_bytes: 64 * 1024 * 1024, max_age, prefixes: Vec::new() }
+    }
+}
+
+impl History {
+    /// Whether events of this channel are kept.
+    pub(crate) fn keeps(&self, channel: &[u8]) -> bool {
+        self.max_events > 0
+            && (self.prefixes.is_empty()
+                || self.prefixes.iter().any(|prefix| channel.starts_with(prefix.as_bytes())))
     }
 }
 

@@ -201,6 +201,18 @@ options! {
         /// Channels that one connection may be subscribed to [default: 1000]
         #[arg(long, value_name = "COUNT", help_heading = "Every app")]
         max_channels_per_connection: u32,
+        /// Events kept of one channel for clients that were away; 0 keeps none [default: 0]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app")]
+        history_events: u32,
+        /// Bytes that all kept events of one app may take [default: 67108864]
+        #[arg(long, value_name = "BYTES", help_heading = "Every app")]
+        history_bytes: u32,
+        /// Time that an event is kept [default: 120]
+        #[arg(long, value_name = "SECONDS", help_heading = "Every app")]
+        history_age: Seconds,
+        /// Beginnings of the names of channels whose events are kept, with commas [default: all]
+        #[arg(long, value_name = "PREFIXES", help_heading = "Every app")]
+        history_prefixes: Text,
         /// Time that a cache channel keeps its last event [default: 1800]
         #[arg(long, value_name = "SECONDS", help_heading = "Every app")]
         cache_ttl: Seconds,

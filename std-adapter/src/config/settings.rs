@@ -266,6 +266,14 @@ fn apply(app: &mut App, options: &AppOptions) {
     }
     app.subscription_count = options.subscription_count.unwrap_or(app.subscription_count);
     app.watchlists = options.watchlists.unwrap_or(app.watchlists);
+    let history = &mut app.history;
+    history.max_events = options.history_events.unwrap_or(history.max_events);
+    history.max_bytes = options.history_bytes.unwrap_or(history.max_bytes);
+    history.max_age = options.history_age.map_or(history.max_age, |seconds| seconds.0);
+    if let Some(Text(prefixes)) = &options.history_prefixes {
+        let prefixes = prefixes.split(',').map(str::trim).filter(|prefix| !prefix.is_empty());
+        history.prefixes = prefixes.map(Into::into).collect();
+    }
     app.cache_ttl = options.cache_ttl.map_or(app.cache_ttl, |seconds| seconds.0);
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;

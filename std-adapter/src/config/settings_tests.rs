@@ -160,7 +160,7 @@ fn every_option_of_an_app_reaches_the_app() {
         max_channel_name = 2\nmax_event_name = 3\nmax_event_bytes = 4\n\
         max_channels_per_event = 5\nmax_batch = 6\nmax_presence_members = 7\n\
         max_presence_user_bytes = 8\nmax_user_id = 9\nmax_channels_per_connection = 10\n\
-        subscription_count = true\nwatchlists = true\nmax_watchlist = 14\ncache_ttl = 11\nmax_cached_events = 12\nmax_cached_bytes = 13\n\
+        subscription_count = true\nwatchlists = true\nmax_watchlist = 14\nhistory_events = 15\nhistory_bytes = 16\nhistory_age = 17\nhistory_prefixes = \"a,b\"\ncache_ttl = 11\nmax_cached_events = 12\nmax_cached_bytes = 13\n\
         webhooks = [{{ url = \"http://x\" }}]\n"
     );
     let apps = load_file(&text).unwrap().apps;
@@ -168,7 +168,9 @@ fn every_option_of_an_app_reaches_the_app() {
         client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
         user_authentication: true, webhooks: [Webhook { url: \"http://x\", event_types: [], \
         channel_name_starts_with: None, channel_name_ends_with: None, headers: [], \
-        batching: None }], subscription_count: true, watchlists: true, cache_ttl: 11s, limits: AppLimits { max_channel_name: 2, max_event_name: 3, \
+        batching: None }], subscription_count: true, watchlists: true, cache_ttl: 11s, history: History { max_events: 15, \
+        max_bytes: 16, max_age: 17s, prefixes: [\"a\", \"b\"] }, \
+        limits: AppLimits { max_channel_name: 2, max_event_name: 3, \
         max_event_bytes: 4, max_channels_per_event: 5, max_batch: 6, max_presence_members: 7, \
         max_presence_user_bytes: 8, max_user_id: 9, max_watchlist: 14, max_channels_per_connection: 10, \
         max_cached_events: 12, max_cached_bytes: 13 }, connections: 0 }";

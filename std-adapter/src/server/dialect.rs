@@ -1,8 +1,8 @@
 //! The Pusher dialect: hub entries to frames. Each frame is encoded once, however many sockets get it.
 
 use super::hub::mail::Member;
-use super::hub::{Entry, Members};
-use bytes::Bytes;
+use super::hub::{Entry, Members, Missed};
+use bytes::{Bytes, BytesMut};
 use tidings_core::error::TxFull;
 use tidings_core::io::TxBuf;
 use tidings_core::json::EscapedJson;
@@ -39,6 +39,37 @@ pub(super) fn event(entry: &Entry) -> Bytes {
     let user_id = entry.user_id.as_deref();
     let size = channel.len() + name.len() + entry.data.len() + user_id.map_or(0, str::len) + 80;
     frame(size, |tx| pusher::encode_channel_event(tx, channel, name, data, user_id))
+}
+
+/// An event that is kept under a serial.
+pub(super) fn logged_event(entry: &Entry, serial: &str) -> Bytes {
+    let (channel, name) = (text(&entry.channel), text(&entry.event));
+    let data = EscapedJson::from_validated(text(&entry.data));
+    let size = channel.len() + name.len() + entry.data.len() + serial.len() + 80;
+    frame(size, |tx| pusher::encode_logged_event(tx, channel, name, data, serial))
+}
+
+/// The answer to who resumes, and the frames that were missed.
+pub(super) fn resumed(channel: &[u8], missed: &Missed) -> Bytes {
+    let events = u32::try_from(missed.frames.len()).unwrap_or(u32::MAX);
+    let (complete, serial) = (missed.complete, &missed.serial);
+    let head = frame(200, |tx| pusher::encode_resumed(tx, text(channel), complete, events, serial));
+    if missed.frames.is_empty() {
+        return head;
+    }
+    let mut all = BytesMut::from(&head[..]);
+    missed.frames.iter().for_each(|frame| all.extend_from_slice(frame));
+    all.freeze()
+}
+
+/// The JSON text within a frame of the server.
+pub(super) fn payload(frame: &Bytes) -> &[u8] {
+    let start = match frame.get(1) {
+        Some(127) => 10,
+        Some(126) => 4,
+        _ => 2,
+    };
+    frame.get(start..).unwrap_or_default()
 }
 
 /// The data within a frame of [`event`]: the inside of its string literal, which ends the frame of an entry

@@ -204,6 +204,9 @@ impl Shard {
                     self.publish_now(app, hash, entry);
                 }
             }
+            Mail::History { channel, from, limit, reply } => self.at_home(|home, work| {
+                let _ = reply.send(home.history(channel.key(), from.as_deref(), limit, work));
+            }),
             Mail::Cached { channel, reply } => {
                 let cached = self.home.borrow().cached(channel.key(), self.hub.apps(), self.now());
                 let _ = reply.send(cached);

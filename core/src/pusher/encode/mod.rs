@@ -9,6 +9,7 @@
 
 mod client;
 mod data;
+mod log;
 mod server;
 mod sink;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use client::{
     TriggerData, encode_signin, encode_subscribe, encode_trigger, encode_unsubscribe,
 };
 pub use data::{ClientData, EventData};
+pub use log::{encode_logged_event, encode_resumed};
 pub use server::{
     SubscriptionErrorKind, encode_cache_miss, encode_channel_event, encode_connection_established,
     encode_error, encode_member_added, encode_member_removed, encode_presence_succeeded,

@@ -114,17 +114,23 @@ fn subscribe<'i>(
     payload: &'i mut [u8],
     data: Option<Field>,
 ) -> Result<ServerEvent<'i>, Refusal<'i>> {
-    let [channel, auth, channel_data] = body(payload, data, ["channel", "auth", "channel_data"])?;
+    let names = ["channel", "auth", "channel_data", "resume_from"];
+    let [channel, auth, channel_data, resume_from] = body(payload, data, names)?;
     let channel = channel_of(payload, channel)?;
     let auth = Text::read(payload, auth);
     let channel_data = Text::read(payload, channel_data);
+    let resume_from = Text::read(payload, resume_from);
     let payload: &'i [u8] = payload;
     let name = text_at(payload, channel);
     let refuse = |fault| Refusal { fault, about: About::Subscription(name) };
     let channel = ChannelName::parse(name, config.max_channel_name)
         .map_err(|error| refuse(Fault::ChannelName(error)))?;
+    let resume_from = match resume_from {
+        Text::None | Text::Other => None,
+        Text::Some(serial) => Some(text_at(payload, serial)),
+    };
     if !channel.needs_auth() {
-        return Ok(ServerEvent::Subscribe { channel, auth: None, channel_data: None });
+        return Ok(ServerEvent::Subscribe { channel, auth: None, channel_data: None, resume_from });
     }
     let auth = match auth {
         Text::None => return Err(refuse(Fault::AuthMissing)),
@@ -139,7 +145,7 @@ fn subscribe<'i>(
         Text::Other => return Err(refuse(Fault::ChannelDataShape)),
         Text::Some(channel_data) => Some(text_at(payload, channel_data)),
     };
-    Ok(ServerEvent::Subscribe { channel, auth: Some(auth), channel_data })
+    Ok(ServerEvent::Subscribe { channel, auth: Some(auth), channel_data, resume_from })
 }
 
 fn unsubscribe<'i>(

@@ -42,6 +42,9 @@ pub enum ServerEvent<'i> {
         auth: Option<&'i str>,
         /// The text that is signed together with the channel. Never empty; `None` on channels without `auth`.
         channel_data: Option<&'i str>,
+        /// The serial of the last event that the client has seen, when it wants what came after it: an extension
+        /// that is answered with [`encode_resumed`](crate::pusher::encode_resumed). Never empty.
+        resume_from: Option<&'i str>,
     },
     /// The client unsubscribes from a channel.
     Unsubscribe {

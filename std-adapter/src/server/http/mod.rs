@@ -156,6 +156,7 @@ fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Ref
         | Route::Channel { app, .. }
         | Route::Feed { app }
         | Route::Users { app, .. }
+        | Route::History { app, .. }
         | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app, call.query)?,
     };
     Ok(Admission::Wants(Task { route, app }))
@@ -204,6 +205,7 @@ async fn perform(
         Route::Channels { .. } => query::channels(hub, app, call.query).await,
         Route::Channel { channel, .. } => query::channel(hub, app, &channel, call.query).await,
         Route::Users { channel, .. } => query::users(hub, app, &channel, call.query).await,
+        Route::History { channel, .. } => query::history(hub, app, &channel, call.query).await,
         Route::Terminate { user_id, .. } => {
             hub.terminate(app, &user_id).await;
             Ok(Answer::done())

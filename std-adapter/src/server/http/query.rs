@@ -9,6 +9,7 @@ use super::event::{Publication, channel_name};
 use super::params::{self, Info};
 use super::route::excerpt;
 use crate::app::App;
+use crate::server::dialect;
 use crate::server::hub::{CachedEvent, Hub, Occupancy};
 
 const PRESENCE: &str = "presence-";
@@ -114,6 +115,43 @@ pub(super) async fn users(
         out.extend_from_slice(br#""}"#);
     }
     out.extend_from_slice(b"]}");
+    Ok(Answer::json(out))
+}
+
+/// `GET channels/NAME/history`: the events that are kept of a channel, as they were delivered.
+pub(super) async fn history(
+    hub: &Hub,
+    app: &Arc<App>,
+    name: &str,
+    query: &str,
+) -> Result<Answer, Refusal> {
+    const MOST: usize = 1000;
+    parse(app, name)?;
+    if !app.history.keeps(name.as_bytes()) {
+        return Err(Refusal::bad(format!(
+            "no events are kept of {}: set history_events, and history_prefixes if it is set",
+            excerpt(name)
+        )));
+    }
+    let limit = match params::value(query, "limit") {
+        None => 100,
+        Some(text) => {
+            text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+                Refusal::bad(format!("`limit` is {}: ask for 1 to {MOST} events", excerpt(&text)))
+            })?
+        }
+    };
+    let from = params::value(query, "from");
+    let history = hub.history(app, name, from.as_deref(), limit).await.unwrap_or_default();
+    let mut out = br#"{"events":["#.to_vec();
+    for (index, frame) in history.frames.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(dialect::payload(frame));
+    }
+    let (complete, serial) = (history.complete, history.serial);
+    out.extend_from_slice(format!(r#"],"complete":{complete},"serial":"{serial}"}}"#).as_bytes());
     Ok(Answer::json(out))
 }
 

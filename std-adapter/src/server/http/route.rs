@@ -24,6 +24,8 @@ pub(super) enum Route<'p> {
     Channels { app: &'p str },
     /// `GET /apps/ID/channels/NAME`
     Channel { app: &'p str, channel: Cow<'p, str> },
+    /// `GET /apps/ID/channels/NAME/history`
+    History { app: &'p str, channel: Cow<'p, str> },
     /// `GET /apps/ID/channels/NAME/users`
     Users { app: &'p str, channel: Cow<'p, str> },
     /// `GET /apps/ID/feed`
@@ -82,6 +84,9 @@ impl<'p> Route<'p> {
         if let Some(channel) = channel.strip_suffix("/users") {
             return Some(Self::Users { app, channel: segment(channel)? });
         }
+        if let Some(channel) = channel.strip_suffix("/history") {
+            return Some(Self::History { app, channel: segment(channel)? });
+        }
         Some(Self::Channel { app, channel: segment(channel)? })
     }
 }
@@ -102,6 +107,7 @@ fn segment(text: &str) -> Option<Cow<'_, str>> {
 fn unknown(path: &str) -> Refusal {
     const PATHS: &str = "the API has POST /apps/ID/events, POST /apps/ID/batch_events, \
         GET /apps/ID/channels, GET /apps/ID/channels/NAME, GET /apps/ID/channels/NAME/users, \
+        GET /apps/ID/channels/NAME/history, \
         GET /apps/ID/feed and POST /apps/ID/users/USER/terminate_connections";
     Refusal::not_found(format!("there is nothing at {}: {PATHS}", excerpt(path)))
 }

@@ -4,7 +4,7 @@
 //! through its home, which gives the channel its one order; what the home decides goes to the shards
 //! whose sockets are concerned. Mail between two shards keeps its order.
 
-use super::{CachedEvent, Entry, Occupancy, UserMail, Watched};
+use super::{CachedEvent, Entry, Missed, Occupancy, UserMail, Watched};
 use crate::app::App;
 use crate::server::dev::Blow;
 use crate::server::socket::Adopted;
@@ -54,6 +54,15 @@ pub(crate) struct Join {
     /// Set on presence channels only.
     pub(crate) member: Option<Member>,
     pub(crate) max_members: u32,
+    pub(crate) resume: Option<Resume>,
+}
+
+/// A wish to get what was missed.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    /// The serial of the last event that was seen.
+    pub(crate) from: Box<str>,
+    pub(crate) max_bytes: usize,
 }
 
 /// The end of a subscription, asked for or not.
@@ -109,6 +118,12 @@ pub(crate) enum Mail {
         channel: Channel,
         reply: oneshot::Sender<Option<CachedEvent>>,
     },
+    History {
+        channel: Channel,
+        from: Option<Box<str>>,
+        limit: usize,
+        reply: oneshot::Sender<Missed>,
+    },
     Channels {
         app: u32,
         prefix: Box<str>,
@@ -152,6 +167,7 @@ impl std::fmt::Debug for Mail {
             Self::Publish { .. } => "Publish",
             Self::Occupancy { .. } => "Occupancy",
             Self::Cached { .. } => "Cached",
+            Self::History { .. } => "History",
             Self::Channels { .. } => "Channels",
             Self::Users { .. } => "Users",
             Self::User(_) => "User",

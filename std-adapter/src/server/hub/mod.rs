@@ -9,7 +9,7 @@ mod presence;
 mod table;
 mod users;
 
-pub(crate) use home::{Home, Outgoing, Work};
+pub(crate) use home::{Home, Missed, Outgoing, Work};
 pub(crate) use local::{Ended, Local};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
@@ -269,6 +269,21 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         self.send(self.home_of(channel.hash), Mail::Cached { channel, reply });
         answer.await.unwrap_or_default()
+    }
+
+    /// At most `limit` kept events of a channel: the first after `from`, or the latest.
+    pub(crate) async fn history(
+        &self,
+        app: &Arc<App>,
+        channel: &str,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Option<Missed> {
+        let channel = self.channel(app, channel);
+        let (reply, answer) = oneshot::channel();
+        let home = self.home_of(channel.hash);
+        self.send(home, Mail::History { channel, from: from.map(Into::into), limit, reply });
+        answer.await.ok()
     }
 
     /// The occupied channels whose names begin with `prefix`, sorted by name.

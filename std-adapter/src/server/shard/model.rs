@@ -228,7 +228,7 @@ impl World {
         let auth = format!("key:{}", signature.as_str());
         let channel = ChannelName::parse(name, 200).unwrap();
         let auth = channel.needs_auth().then_some(&*auth);
-        let event = ServerEvent::Subscribe { channel, auth, channel_data: data };
+        let event = ServerEvent::Subscribe { channel, auth, channel_data: data, resume_from: None };
         let shard = &self.shards[client.shard];
         handle(shard, &client.conn, event, shard.now());
     }

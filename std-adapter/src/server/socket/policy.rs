@@ -4,7 +4,7 @@
 use super::conn::{Conn, Sent};
 use super::user;
 use crate::server::dialect;
-use crate::server::hub::mail::{Channel, Join, Member};
+use crate::server::hub::mail::{Channel, Join, Member, Resume};
 use crate::server::hub::{Entry, Key, Notice, Source};
 use crate::server::shard::Shard;
 use crate::server::steps::{STEPS, shown};
@@ -41,8 +41,8 @@ impl Refusal {
 /// Deals with what a peer asked for. Answers go straight to the socket.
 pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>, now: Instant) {
     match event {
-        ServerEvent::Subscribe { channel, auth, channel_data } => {
-            subscribe(shard, conn, channel, auth, channel_data);
+        ServerEvent::Subscribe { channel, auth, channel_data, resume_from } => {
+            subscribe(shard, conn, channel, auth, channel_data, resume_from);
         }
         ServerEvent::Unsubscribe { channel } => {
             if !shard.leave(conn, key(shard, conn, channel.as_str())) {
@@ -76,6 +76,7 @@ fn subscribe(
     channel: ChannelName<'_>,
     auth: Option<&str>,
     channel_data: Option<&str>,
+    resume_from: Option<&str>,
 ) {
     let name = channel.as_str();
     match admit(conn, channel, auth, channel_data) {
@@ -96,6 +97,11 @@ fn subscribe(
                 ticket,
                 member,
                 max_members: conn.app.app.limits.max_presence_members,
+                resume: resume_from.map(|from| Resume {
+                    from: from.into(),
+                    // Half of the queue is left to what comes meanwhile.
+                    max_bytes: shard.hub.config().max_queue_bytes as usize / 2,
+                }),
             });
         }
     }

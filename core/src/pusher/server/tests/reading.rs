@@ -122,6 +122,22 @@ fn a_bad_channel_name_is_answered_with_the_rule_and_the_value_seen() {
 }
 
 #[test]
+fn a_wish_to_resume_is_read_on_channels_of_every_kind() {
+    for (fields, read) in [
+        (r#""channel":"a","resume_from":"ab-\u0037""#, r#"resume_from: Some("ab-7")"#),
+        (r#""channel":"private-a","auth":"k:s","resume_from":"x""#, r#"resume_from: Some("x")"#),
+        (r#""channel":"a","resume_from":"""#, "resume_from: None"),
+        (r#""channel":"a","resume_from":7"#, "resume_from: None"),
+        (r#""channel":"a""#, "resume_from: None"),
+    ] {
+        let text = format!(r#"{{"event":"pusher:subscribe","data":{{{fields}}}}}"#);
+        let (events, answers) = Peer::new(ServerConfig::new()).say(&text);
+        assert!(events[0].contains(read), "{events:?}");
+        assert_eq!(answers, Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_name_of_any_length_and_kind_is_repeated_within_the_room_of_a_step() {
     for name in
         ["a".repeat(100_000), "é".repeat(50_000), r"\u0001".repeat(10_000), "\\\"".repeat(9000)]

@@ -2,10 +2,11 @@
 
 mod cache;
 mod count;
+mod log;
 #[cfg(test)]
 mod tests;
 
-use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome};
+use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome, Resume};
 use super::presence::{Entered, Members};
 use super::table::{Key, Table};
 use super::{CachedEvent, Entry, Notice, Occupancy, Source};
@@ -14,6 +15,8 @@ use crate::server::dialect;
 use bytes::Bytes;
 use cache::{Cache, is_cache};
 use count::{Counts, Told};
+use log::Logs;
+pub(crate) use log::Missed;
 use smallvec::SmallVec;
 use tidings_core::pusher::SocketId;
 use tidings_core::time::Instant;
@@ -97,11 +100,12 @@ pub(crate) struct Home {
     channels: Table<HomeChannel>,
     cache: Cache,
     counts: Counts,
+    logs: Logs,
 }
 
 impl Home {
     pub(crate) fn join(&mut self, join: Join, work: &mut Work<'_>) {
-        let Join { channel, conn, socket_id, ticket, member, max_members } = join;
+        let Join { channel, conn, socket_id, ticket, member, max_members, resume } = join;
         let at = self.channels.find_or_insert(channel.key(), HomeChannel::default);
         let Some(slot) = self.channels.get_mut(at) else { return };
         let (name, home, app) = (&slot.name, &mut slot.value, channel.app);
@@ -132,7 +136,16 @@ impl Home {
             (work.notify)(Notice::Occupied { app, channel: name });
         }
         home.count(conn.shard);
-        let then = is_cache(name).then(|| {
+        let missed = resume.map(|resume| {
+            let kept = work.app(app).filter(|app| app.history.keeps(name));
+            kept.map_or_else(Missed::default, |app| {
+                let Resume { from, max_bytes } = resume;
+                self.logs.missed(channel.key(), app, &from, max_bytes, work.now)
+            })
+        });
+        // Who has the events since its last one has the state as well.
+        let knows = missed.as_ref().is_some_and(|m| m.complete || !m.frames.is_empty());
+        let cached = (is_cache(name) && !knows).then(|| {
             let held = work.app(app);
             let held = held.and_then(|app| self.cache.frame(channel.key(), app, work.now));
             held.unwrap_or_else(|| {
@@ -142,6 +155,11 @@ impl Home {
                 dialect::cache_miss(&channel.name)
             })
         });
+        let missed = missed.map(|missed| dialect::resumed(&channel.name, &missed));
+        let then = match (missed, cached) {
+            (Some(missed), Some(cached)) => Some([missed, cached].concat().into()),
+            (missed, cached) => missed.or(cached),
+        };
         let outcome = Outcome::Subscribed { frame, then };
         let joined = Joined { channel: channel.clone(), conn, ticket, outcome };
         work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
@@ -176,10 +194,19 @@ impl Home {
         let key = Key { app, hash, name: &entry.channel };
         let at = self.channels.find(key);
         let kept = entry.source == Source::Application && is_cache(&entry.channel);
-        if at.is_none() && !kept {
+        let logs = entry.source == Source::Application
+            && work.app(app).is_some_and(|app| app.history.keeps(&entry.channel));
+        if at.is_none() && !kept && !logs {
             return;
         }
-        let frame = dialect::event(&entry);
+        let frame = if logs {
+            dialect::logged_event(&entry, &self.logs.next_serial())
+        } else {
+            dialect::event(&entry)
+        };
+        if logs && let Some(app) = work.app(app) {
+            self.logs.append(key, app, frame.clone(), work.now);
+        }
         if kept && let Some(app) = work.app(app) {
             let data = dialect::data_within(&frame, &entry);
             self.cache.store(key, app, frame.clone(), data, work.now);
@@ -193,6 +220,7 @@ impl Home {
     /// Does what time asks for; called about once a second.
     pub(crate) fn tick(&mut self, work: &mut Work<'_>) {
         self.cache.expire(|app| work.app(app), work.now);
+        self.logs.expire(|app| work.app(app), work.now);
         while let Some(channel) = self.counts.next_due(work.now) {
             let slot = self.channels.find(channel.key()).and_then(|at| self.channels.get_mut(at));
             if let Some(slot) = slot {
@@ -205,6 +233,18 @@ impl Home {
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.channels.is_empty()
+    }
+
+    /// At most `limit` kept events: the first after `from`, or the latest.
+    pub(crate) fn history(
+        &self,
+        key: Key<'_>,
+        from: Option<&str>,
+        limit: usize,
+        work: &Work<'_>,
+    ) -> Missed {
+        let app = work.app(key.app);
+        app.map(|app| self.logs.history(key, app, from, limit, work.now)).unwrap_or_default()
     }
 
     /// What a cache channel holds.

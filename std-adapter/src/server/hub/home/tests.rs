@@ -42,6 +42,7 @@ impl World {
             ticket: 0,
             member: None,
             max_members: 100,
+            resume: None,
         };
         self.work(|home, work| home.join(join, work));
     }

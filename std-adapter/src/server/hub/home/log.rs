@@ -1,0 +1,358 @@
+//! The latest events of channels, so that a client that was away gets what it has missed.
+
+use super::super::table::Key;
+use crate::app::App;
+use bytes::Bytes;
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, VecDeque};
+use tidings_core::time::Instant;
+
+/// What an event and a log take beside their frames and names.
+const EVENT_OVERHEAD: usize = 64;
+
+struct Kept {
+    number: u64,
+    at: Instant,
+    frame: Bytes,
+}
+
+impl Kept {
+    fn size(&self) -> usize {
+        self.frame.len() + EVENT_OVERHEAD
+    }
+}
+
+/// The events of one channel.
+struct Log {
+    events: VecDeque<Kept>,
+    /// All events of the channel after this number are here.
+    floor: u64,
+    /// When it was last used, and its place in that order.
+    used: Instant,
+    turn: u64,
+}
+
+impl Log {
+    fn drop_oldest(&mut self, app: &App) {
+        if let Some(kept) = self.events.pop_front() {
+            self.floor = kept.number;
+            app.logged().take(kept.size());
+        }
+    }
+
+    /// Drops what is too old or too much.
+    fn trim(&mut self, app: &App, now: Instant) {
+        let rules = &app.history;
+        while let Some(oldest) = self.events.front()
+            && (is_older(oldest.at, now, app) || self.events.len() > rules.max_events as usize)
+        {
+            self.drop_oldest(app);
+        }
+    }
+}
+
+fn is_older(at: Instant, now: Instant, app: &App) -> bool {
+    let age = now.as_millis().saturating_sub(at.as_millis());
+    u128::from(age) >= app.history.max_age.as_millis()
+}
+
+#[derive(Default)]
+struct OfApp {
+    by_name: HashMap<Box<[u8]>, Log>,
+    by_turn: BTreeMap<u64, Box<[u8]>>,
+}
+
+impl OfApp {
+    fn remove_oldest(&mut self, app: &App) {
+        let Some((_, name)) = self.by_turn.pop_first() else { return };
+        if let Some(mut log) = self.by_name.remove(&name) {
+            while !log.events.is_empty() {
+                log.drop_oldest(app);
+            }
+        }
+    }
+
+    fn oldest(&self) -> Option<&Log> {
+        self.by_name.get(self.by_turn.first_key_value()?.1)
+    }
+}
+
+/// What is kept of a channel after a serial.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// Nothing after the serial is lost.
+    pub(crate) complete: bool,
+    /// The frames, oldest first.
+    pub(crate) frames: Vec<Bytes>,
+    /// The serial to go on from.
+    pub(crate) serial: String,
+}
+
+/// The logs of the channels at home on one shard. Numbers of events rise over all of them, so that a log that was
+/// given up and begun anew is never taken for the old one.
+pub(super) struct Logs {
+    apps: HashMap<u32, OfApp>,
+    /// Tells the numbers of this run from those of others.
+    epoch: u32,
+    last: u64,
+    turns: u64,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        // Without randomness a restart is still told from a run of another second.
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let fallback = clock.map_or(0, |since| since.as_secs() as u32);
+        let epoch = getrandom::u32().unwrap_or(fallback);
+        Self { apps: HashMap::default(), epoch, last: 0, turns: 0 }
+    }
+}
+
+impl Logs {
+    /// The serial that the next event gets.
+    pub(super) fn next_serial(&self) -> String {
+        self.serial(self.last + 1)
+    }
+
+    fn serial(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.epoch)
+    }
+
+    /// The number of a serial of this run; `None` for any other text.
+    fn number(&self, serial: &str) -> Option<u64> {
+        let (epoch, number) = serial.split_once('-')?;
+        let number = number.parse().ok().filter(|number| *number <= self.last)?;
+        (u32::from_str_radix(epoch, 16) == Ok(self.epoch)).then_some(number)
+    }
+
+    /// The log of a channel, begun if there is none.
+    fn open(&mut self, key: Key<'_>, now: Instant) -> &mut Log {
+        self.turns += 1;
+        let (turn, floor) = (self.turns, self.last);
+        let kept = self.apps.entry(key.app).or_default();
+        let log = kept.by_name.entry(key.name.into()).or_insert_with(|| {
+            let events = VecDeque::new();
+            Log { events, floor, used: now, turn }
+        });
+        kept.by_turn.remove(&log.turn);
+        (log.turn, log.used) = (turn, now);
+        kept.by_turn.insert(turn, key.name.into());
+        log
+    }
+
+    /// Keeps an event under the serial that [`next_serial`](Self::next_serial) told.
+    pub(super) fn append(&mut self, key: Key<'_>, app: &App, frame: Bytes, now: Instant) {
+        let number = self.last + 1;
+        let log = self.open(key, now);
+        let kept = Kept { number, at: now, frame };
+        app.logged().add(kept.size());
+        log.events.push_back(kept);
+        log.trim(app, now);
+        self.last = number;
+        self.make_room(key, app);
+    }
+
+    /// Gives up other channels' logs, the longest unused first, and then this one's events.
+    fn make_room(&mut self, key: Key<'_>, app: &App) {
+        let Some(kept) = self.apps.get_mut(&key.app) else { return };
+        let is_over = || app.logged().is_over(u32::MAX, app.history.max_bytes);
+        while is_over() && kept.by_turn.len() > 1 {
+            kept.remove_oldest(app);
+        }
+        if let Some(log) = kept.by_name.get_mut(key.name) {
+            while is_over() && !log.events.is_empty() {
+                log.drop_oldest(app);
+            }
+        }
+    }
+
+    /// What a client has missed that has seen everything up to `from`; the newest events that fit in `max_bytes`.
+    /// `latest` in place of a serial asks for nothing but a place to resume from later.
+    pub(super) fn missed(
+        &mut self,
+        key: Key<'_>,
+        app: &App,
+        from: &str,
+        max_bytes: usize,
+        now: Instant,
+    ) -> Missed {
+        let number = if from == "latest" { Some(self.last) } else { self.number(from) };
+        let (last, current) = (self.last, self.serial(self.last));
+        let log = self.open(key, now);
+        log.trim(app, now);
+        let mut complete = number.is_some_and(|number| number >= log.floor || number == last);
+        let after = number.unwrap_or(0);
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        for kept in log.events.iter().rev().take_while(|kept| kept.number > after) {
+            bytes += kept.frame.len();
+            if bytes > max_bytes {
+                complete = false;
+                break;
+            }
+            frames.push(kept.frame.clone());
+        }
+        frames.reverse();
+        Missed { complete, frames, serial: current }
+    }
+
+    /// At most `limit` events: the first after `from`, or the latest.
+    pub(super) fn history(
+        &self,
+        key: Key<'_>,
+        app: &App,
+        from: Option<&str>,
+        limit: usize,
+        now: Instant,
+    ) -> Missed {
+        let number = from.and_then(|from| self.number(from));
+        let log = self.apps.get(&key.app).and_then(|kept| kept.by_name.get(key.name));
+        let Some(log) = log else {
+            let complete = from.is_none() || number == Some(self.last);
+            return Missed { complete, frames: Vec::new(), serial: self.serial(self.last) };
+        };
+        let fresh = |kept: &&Kept| !is_older(kept.at, now, app);
+        let lost = log.events.iter().take_while(|kept| !fresh(kept)).last();
+        let floor = lost.map_or(log.floor, |kept| kept.number);
+        let after = number.unwrap_or(0);
+        let all = log.events.iter().filter(fresh).filter(|kept| kept.number > after);
+        let count = all.clone().count();
+        let skipped = if from.is_none() { count.saturating_sub(limit) } else { 0 };
+        let given: Vec<&Kept> = all.skip(skipped).take(limit).collect();
+        let to = given.last().filter(|_| skipped + given.len() < count);
+        Missed {
+            complete: from.is_none() || number.is_some_and(|number| number >= floor),
+            serial: self.serial(to.map_or(self.last, |kept| kept.number)),
+            frames: given.into_iter().map(|kept| kept.frame.clone()).collect(),
+        }
+    }
+
+    /// Forgets the logs whose latest event is too old.
+    pub(super) fn expire<'a>(&mut self, app: impl Fn(u32) -> Option<&'a App>, now: Instant) {
+        self.apps.retain(|&index, kept| {
+            let Some(app) = app(index) else { return false };
+            while kept.oldest().is_some_and(|log| is_older(log.used, now, app)) {
+                kept.remove_oldest(app);
+            }
+            !kept.by_name.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const KEY: Key<'static> = Key { app: 0, hash: 0, name: b"a" };
+
+    fn app() -> App {
+        let mut app = App::new("i", "k", "s");
+        app.history.max_events = 3;
+        app.history.max_age = Duration::from_secs(60);
+        app
+    }
+
+    const fn at(s: u64) -> Instant {
+        Instant::from_millis(s * 1000)
+    }
+
+    fn append(logs: &mut Logs, app: &App, text: &'static str, s: u64) -> String {
+        let serial = logs.next_serial();
+        logs.append(KEY, app, Bytes::from_static(text.as_bytes()), at(s));
+        serial
+    }
+
+    fn missed(logs: &mut Logs, app: &App, from: &str, s: u64) -> (bool, Vec<Bytes>) {
+        let missed = logs.missed(KEY, app, from, 1 << 20, at(s));
+        (missed.complete, missed.frames)
+    }
+
+    #[test]
+    fn a_client_gets_what_it_has_missed_and_nothing_twice() {
+        let (mut logs, app) = (Logs::default(), app());
+        let start = logs.missed(KEY, &app, "latest", 0, at(0));
+        assert!(start.complete && start.frames.is_empty());
+        let one = append(&mut logs, &app, "one", 0);
+        let two = append(&mut logs, &app, "two", 0);
+        assert_eq!(missed(&mut logs, &app, &start.serial, 1).1, ["one", "two"]);
+        assert_eq!(missed(&mut logs, &app, &one, 1), (true, vec!["two".into()]));
+        assert_eq!(missed(&mut logs, &app, &two, 1), (true, vec![]));
+    }
+
+    #[test]
+    fn what_is_lost_to_number_or_age_is_a_gap() {
+        let (mut logs, app) = (Logs::default(), app());
+        let one = append(&mut logs, &app, "1", 0);
+        for text in ["2", "3", "4"] {
+            append(&mut logs, &app, text, 10);
+        }
+        assert!(missed(&mut logs, &app, &one, 10).0, "the first is known, the rest is kept");
+        let five = append(&mut logs, &app, "5", 20);
+        let (complete, frames) = missed(&mut logs, &app, &one, 20);
+        assert!(!complete && frames == ["3", "4", "5"]);
+        assert_eq!(missed(&mut logs, &app, &five, 79), (true, vec![]));
+        logs.expire(|_| Some(&app), at(200));
+        assert!(logs.apps.is_empty() && !app.logged().is_over(0, 0), "all is given back");
+    }
+
+    #[test]
+    fn serials_of_another_run_and_other_texts_are_a_gap() {
+        let (mut logs, app) = (Logs::default(), app());
+        append(&mut logs, &app, "1", 0);
+        logs.epoch = logs.epoch.wrapping_add(1);
+        let old = Logs { epoch: logs.epoch.wrapping_sub(1), ..Logs::default() }.serial(1);
+        let future = logs.serial(99);
+        for from in [&*old, "", "0", "x-1", &*future] {
+            assert_eq!(missed(&mut logs, &app, from, 0), (false, vec!["1".into()]), "{from}");
+        }
+    }
+
+    #[test]
+    fn a_log_begun_anew_does_not_claim_to_be_complete() {
+        let (mut logs, app) = (Logs::default(), app());
+        let one = append(&mut logs, &app, "1", 0);
+        append(&mut logs, &app, "2", 0);
+        logs.expire(|_| Some(&app), at(100));
+        append(&mut logs, &app, "3", 100);
+        assert_eq!(missed(&mut logs, &app, &one, 100), (false, vec!["3".into()]));
+    }
+
+    #[test]
+    fn the_bytes_of_an_app_are_bounded_and_unused_logs_go_first() {
+        let (mut logs, mut app) = (Logs::default(), app());
+        app.history.max_bytes = 2 * (EVENT_OVERHEAD as u32 + 1);
+        let other = Key { name: b"b", ..KEY };
+        logs.append(other, &app, Bytes::from_static(b"x"), at(0));
+        for text in ["1", "2", "3"] {
+            append(&mut logs, &app, text, 1);
+        }
+        assert_eq!(logs.history(other, &app, None, 9, at(1)).frames, [""; 0]);
+        assert_eq!(logs.history(KEY, &app, None, 9, at(1)).frames, ["2", "3"]);
+    }
+
+    #[test]
+    fn what_a_socket_could_not_take_at_once_is_a_gap() {
+        let (mut logs, app) = (Logs::default(), app());
+        let one = append(&mut logs, &app, "1", 0);
+        append(&mut logs, &app, "22", 0);
+        append(&mut logs, &app, "33", 0);
+        let missed = logs.missed(KEY, &app, &one, 3, at(0));
+        assert!(!missed.complete && missed.frames == ["33"]);
+    }
+
+    #[test]
+    fn history_is_read_in_pages() {
+        let (mut logs, app) = (Logs::default(), app());
+        for text in ["1", "2", "3"] {
+            append(&mut logs, &app, text, 0);
+        }
+        assert_eq!(logs.history(KEY, &app, None, 2, at(0)).frames, ["2", "3"], "the latest");
+        let start = logs.serial(0);
+        let page = logs.history(KEY, &app, Some(&start), 2, at(0));
+        assert!(page.complete && page.frames == ["1", "2"]);
+        let page = logs.history(KEY, &app, Some(&page.serial), 2, at(0));
+        assert!(page.complete && page.frames == ["3"]);
+        assert_eq!(logs.history(KEY, &app, Some(&page.serial), 2, at(0)).frames, [""; 0]);
+        assert!(logs.history(KEY, &app, None, 9, at(60)).frames.is_empty(), "too old to show");
+    }
+}
