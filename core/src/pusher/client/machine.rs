@@ -127,6 +127,13 @@ impl<R: Entropy, T: Table> Client<R, T> {
         &self.table
     }
 
+    /// The channel with this name, if it is in the table.
+    pub fn find(&self, name: &str) -> Option<ChannelId> {
+        let place = self.table.find(name)?;
+        let generation = self.table.slots().get(place)?.generation;
+        Some(ChannelId { index: u16::try_from(place).ok()?, generation })
+    }
+
     /// The name of a channel; `None` when it was given up.
     pub fn name(&self, channel: ChannelId) -> Option<&T::Name> {
         self.slot(channel)?.name.as_ref()

@@ -35,6 +35,7 @@
 mod accept;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(any(feature = "client", feature = "server"))]
 mod digest;
 mod fields;
 mod head;

@@ -1,0 +1,260 @@
+// Runs the firmware under QEMU against the real program, with the official client and SDK as witnesses.
+//
+//   node run.mjs FIRMWARE PROGRAM SCENARIO...
+//
+// Without a scenario it runs those that need no rights. `loss` expects a device tap0 with 10.0.2.2/24 that loses packets.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { createRequire } from "node:module";
+
+const require = createRequire(path.join(process.cwd(), "tests/clients/node/package.json"));
+const Pusher = require("pusher");
+const PusherClient = require("pusher-js");
+
+const APP = { id: "7", key: "device-key", secret: "a-secret-of-this-test-alone" };
+const TELEMETRY = "private-telemetry";
+const [firmware, program, ...wanted] = process.argv.slice(2);
+const children = new Set();
+
+function start(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  child.lines = [];
+  child.waiting = [];
+  let rest = "";
+  const take = (data) => {
+    const lines = (rest + data).split("\n");
+    rest = lines.pop();
+    for (const line of lines) child.lines.push(line);
+    for (const wake of child.waiting.splice(0)) wake();
+  };
+  child.stdout.setEncoding("utf8").on("data", take);
+  child.stderr.setEncoding("utf8").on("data", take);
+  child.ended = once(child, "exit").then(() => {
+    child.gone = true;
+    children.delete(child);
+    for (const wake of child.waiting.splice(0)) wake();
+  });
+  children.add(child);
+  return child;
+}
+
+// Waits for the line number `from` or a later one that matches; the number of the line after it.
+async function line(child, pattern, what, from = 0, seconds = 90) {
+  const end = Date.now() + seconds * 1000;
+  for (let at = from; ; ) {
+    for (; at < child.lines.length; at += 1) if (pattern.test(child.lines[at])) return at + 1;
+    if (child.gone || Date.now() > end) {
+      throw new Error(`no ${what}; the last lines:\n${child.lines.slice(-15).join("\n")}`);
+    }
+    await Promise.race([
+      new Promise((wake) => child.waiting.push(wake)),
+      new Promise((wake) => setTimeout(wake, 1000)),
+    ]);
+  }
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+class World {
+  constructor(host, port) {
+    Object.assign(this, { host, port });
+    this.sdk = new Pusher({
+      appId: APP.id, key: APP.key, secret: APP.secret, host, port: String(port), useTLS: false,
+    });
+  }
+
+  async serve() {
+    this.server = start(program, [
+      "serve", "--host", this.host, "--port", String(this.port), "--app-id", APP.id, "--app-key", APP.key,
+      "--client-events", "true", "--max-client-events-per-second", "100000", "--activity-timeout", "3",
+    ], { env: { ...process.env, TIDINGS_APP_SECRET: APP.secret } });
+    const end = Date.now() + 20_000;
+    for (;;) {
+      const socket = net.connect(this.port, this.host);
+      const open = await Promise.race([
+        once(socket, "connect").then(() => true, () => false),
+        this.server.ended.then(() => false),
+      ]);
+      socket.destroy();
+      if (open) return;
+      if (this.server.gone || Date.now() > end) throw new Error(`no server:\n${this.server.lines.join("\n")}`);
+      await new Promise((wake) => setTimeout(wake, 50));
+    }
+  }
+
+  // An official client that is subscribed and notes the readings.
+  async witness() {
+    this.readings = [];
+    this.client = new PusherClient(APP.key, {
+      cluster: "", wsHost: this.host, wsPort: this.port, forceTLS: false, enabledTransports: ["ws"],
+      channelAuthorization: {
+        customHandler: ({ socketId, channelName }, done) => done(null, this.sdk.authorizeChannel(socketId, channelName)),
+      },
+    });
+    const channel = this.client.subscribe(TELEMETRY);
+    channel.bind("client-reading", (reading) => {
+      this.readings.push(reading.n);
+      this.last = reading;
+      this.heard?.();
+    });
+    await new Promise((done, fail) => {
+      channel.bind("pusher:subscription_succeeded", done);
+      channel.bind("pusher:subscription_error", fail);
+    });
+  }
+
+  device(args, network) {
+    this.monitor = path.join(os.tmpdir(), `tidings-qemu-${process.pid}.sock`);
+    const words = ["fw", `host=${network.host}`, `port=${this.port}`, `key=${APP.key}`, `secret=${APP.secret}`, ...args];
+    this.qemu = start("qemu-system-arm", [
+      "-M", "mps2-an386", "-display", "none", "-serial", "none", "-monitor", `unix:${this.monitor},server,nowait`,
+      "-semihosting-config", ["enable=on", "target=native", ...words.map((word) => `arg=${word}`)].join(","),
+      ...network.options, "-kernel", firmware,
+    ]);
+  }
+
+  async hearReadings(count, seconds = 120) {
+    const end = Date.now() + seconds * 1000;
+    while (this.readings.length < count) {
+      if (this.qemu.gone || Date.now() > end) {
+        throw new Error(`${this.readings.length} of ${count} readings came:\n${this.qemu.lines.slice(-15).join("\n")}`);
+      }
+      await Promise.race([new Promise((wake) => (this.heard = wake)), new Promise((wake) => setTimeout(wake, 1000))]);
+    }
+    this.readings.forEach((n, at) => {
+      if (n !== at) throw new Error(`reading ${n} came when ${at} was due`);
+    });
+  }
+
+  async command(count, seconds = 120) {
+    for (let n = 0; n < count; n += 10) {
+      const batch = Array.from({ length: 10 }, (_, i) => ({
+        channel: TELEMETRY, name: "led", data: { on: (n + i) % 2 === 0, n: n + i },
+      }));
+      await this.sdk.triggerBatch(batch);
+    }
+    await line(this.qemu, new RegExp(`^commands ${count}$`), `${count} commands`, 0, seconds);
+    const wrong = this.qemu.lines.find((text) => text.includes("was due"));
+    if (wrong) throw new Error(wrong);
+  }
+
+  // Waits until the device is connected and subscribed to both channels; the number of the line after.
+  async standing(from = 0, seconds = 90) {
+    const at = await line(this.qemu, /^connected /, "connection", from, seconds);
+    await line(this.qemu, /^subscribed presence-devices members 1$/, "presence", at, seconds);
+    return line(this.qemu, /^subscribed private-telemetry$/, "subscription", at, seconds);
+  }
+
+  async monitorCommand(text) {
+    const socket = net.connect(this.monitor);
+    await once(socket, "connect");
+    socket.write(`${text}\n`);
+    await new Promise((wake) => setTimeout(wake, 300));
+    socket.destroy();
+  }
+
+  async end() {
+    this.client?.disconnect();
+    for (const child of [this.qemu, this.server]) {
+      if (!child || child.gone) continue;
+      child.kill("SIGCONT");
+      child.kill("SIGKILL");
+      await child.ended;
+    }
+  }
+}
+
+const SLIRP = { host: "10.0.2.2", options: ["-nic", "user,id=n0,model=lan9118"] };
+const DELAY = { host: "10.0.2.2", options: [...SLIRP.options, "-object", "filter-buffer,id=f0,netdev=n0,interval=200000"] };
+const TAP = { host: "10.0.2.2", options: ["-nic", "tap,id=n0,ifname=tap0,script=no,downscript=no,model=lan9118"] };
+const STATIC = ["address=10.0.2.15/24", "gateway=10.0.2.2"];
+
+const scenarios = {
+  // A thousand readings one way and a thousand commands the other.
+  async order(world) {
+    await world.witness();
+    world.device(["readings=1000"], SLIRP);
+    await world.standing();
+    await world.hearReadings(1000);
+    await world.command(1000);
+  },
+  // The server is killed and started again; then it falls silent and comes back.
+  async server(world) {
+    world.device(["pong-timeout=3"], SLIRP);
+    let at = await world.standing();
+    world.server.kill("SIGKILL");
+    await world.server.ended;
+    at = await line(world.qemu, /^ended /, "end", at);
+    await world.serve();
+    at = await world.standing(at);
+    world.server.kill("SIGSTOP");
+    at = await line(world.qemu, /^ended Closed\(ReconnectNow\)$/, "pong time-out", at);
+    world.server.kill("SIGCONT");
+    await world.standing(at);
+    await world.witness();
+    await world.hearOne();
+  },
+  // The cable is taken out and put in again.
+  async cable(world) {
+    world.device(["pong-timeout=3"], SLIRP);
+    const at = await world.standing();
+    await world.monitorCommand("set_link n0 off");
+    const after = await line(world.qemu, /^ended /, "end", at);
+    await world.monitorCommand("set_link n0 on");
+    await world.standing(after, 120);
+  },
+  // Everything takes 200 ms longer.
+  async delay(world) {
+    await world.witness();
+    world.device(["readings=100"], DELAY);
+    await world.standing();
+    await world.hearReadings(100);
+    await world.command(100);
+  },
+  // One packet in twenty is lost, each way.
+  async loss(world) {
+    await world.witness();
+    world.device(["readings=300", ...STATIC], TAP);
+    await world.standing();
+    await world.hearReadings(300, 180);
+    await world.command(300, 180);
+  },
+};
+
+World.prototype.hearOne = async function hearOne() {
+  const before = this.readings.length;
+  const end = Date.now() + 20_000;
+  while (this.readings.length === before) {
+    if (Date.now() > end) throw new Error("no reading comes");
+    await new Promise((wake) => setTimeout(wake, 200));
+  }
+};
+
+process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+const names = wanted.length > 0 ? wanted : ["order", "server", "cable", "delay"];
+let failed = 0;
+for (const name of names) {
+  const world = new World(name === "loss" ? "10.0.2.2" : "127.0.0.1", await freePort());
+  const began = Date.now();
+  try {
+    await world.serve();
+    await scenarios[name](world);
+    console.log(`${name}: passed in ${Math.round((Date.now() - began) / 1000)} s`);
+  } catch (error) {
+    failed += 1;
+    console.log(`${name}: failed: ${error.message ?? JSON.stringify(error)}`);
+  } finally {
+    await world.end();
+  }
+}
+process.exit(failed === 0 ? 0 : 1);
