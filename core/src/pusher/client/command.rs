@@ -48,7 +48,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     /// Gives a channel up. Its events stop at once.
     ///
     /// # Errors
-    /// [`UsageError::ChannelUnknown`], or [`TxFull`]: nothing changed then, and the channel is still there.
+    /// [`UsageError::ChannelUnknown`], or [`TxFull`](crate::error::TxFull): nothing changed then, and the channel is still there.
     pub fn unsubscribe(&mut self, channel: ChannelId, tx: &mut TxBuf<'_>) -> Result<(), SendError> {
         let online = self.is_online();
         let mask = self.mask();
@@ -66,14 +66,14 @@ impl<R: Entropy, T: Table> Client<R, T> {
         Ok(())
     }
 
-    /// Answers [`ClientEvent::Authorize`]: writes the subscription with its signature.
+    /// Answers [`ClientEvent::Authorize`](super::ClientEvent::Authorize): writes the subscription with its signature.
     ///
     /// `auth` is `KEY:SIGNATURE`, and `channel_data` the signed text of a presence channel, both as the one who
     /// authorises gave them.
     ///
     /// # Errors
     /// [`UsageError::AuthorizationStale`] when the answer belongs to another connection than the present one or was not
-    /// asked for: throw it away, the question comes again. [`UsageError::ChannelUnknown`], or [`TxFull`]: flush and
+    /// asked for: throw it away, the question comes again. [`UsageError::ChannelUnknown`], or [`TxFull`](crate::error::TxFull): flush and
     /// call again.
     pub fn authorize(
         &mut self,
@@ -126,7 +126,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
         Ok(())
     }
 
-    /// Answers [`ClientEvent::Authorize`] with no. The channel stays in the table and is asked for again on the next
+    /// Answers [`ClientEvent::Authorize`](super::ClientEvent::Authorize) with no. The channel stays in the table and is asked for again on the next
     /// connection, or after [`retry`](Self::retry).
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
         }
     }
 
-    /// Answers [`ClientEvent::AuthorizeUser`]: writes the sign-in with its signature.
+    /// Answers [`ClientEvent::AuthorizeUser`](super::ClientEvent::AuthorizeUser): writes the sign-in with its signature.
     ///
     /// # Errors
     /// As [`authorize`](Self::authorize).
@@ -193,7 +193,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     ///
     /// # Errors
     /// [`UsageError::NotSubscribed`] until the subscription is in force, [`UsageError::NotTriggerable`] on other kinds of
-    /// channel, [`UsageError::EventName`] without the prefix `client-`, [`UsageError::ChannelUnknown`], or [`TxFull`].
+    /// channel, [`UsageError::EventName`] without the prefix `client-`, [`UsageError::ChannelUnknown`], or [`TxFull`](crate::error::TxFull).
     pub fn trigger(
         &mut self,
         channel: ChannelId,

@@ -125,6 +125,7 @@ async fn device(stack: Stack<'static>, options: &'static Options) {
 
 #[derive(Serialize)]
 struct Reading {
+    device: &'static str,
     n: u32,
     celsius: f32,
     uptime_s: u32,
@@ -138,6 +139,7 @@ async fn readings(count: u32) {
     let mut n = 0u32;
     loop {
         let reading = Reading {
+            device: "qemu-mps2",
             n,
             celsius: 20.0 + (n % 40) as f32 / 8.0,
             uptime_s: Instant::now().as_secs() as u32,
