@@ -204,3 +204,55 @@ fn events_reach_members_once_each() {
         assert_eq!(client.pending(), [] as [Value; 0]);
     }
 }
+
+#[test]
+fn fr_073_a_connection_that_dies_after_its_user_came_back_takes_nobody_away() {
+    let server = start();
+    let mut observer = Client::connect(&server);
+    observer.join("presence-a", "o");
+    for _ in 0..20 {
+        let mut old = Client::connect(&server);
+        old.join("presence-a", "k");
+        let mut new = Client::connect(&server);
+        new.join("presence-a", "k");
+        old.drop_connection();
+        eventually("the old one is gone", || server.connections("id") == 2);
+        assert_eq!(&*block_on(server.users("id", "presence-a")).unwrap(), ["k".into(), "o".into()]);
+        new.drop_connection();
+        assert_eq!(observer.event()["event"], "pusher_internal:member_added");
+        assert_eq!(observer.event()["event"], "pusher_internal:member_removed");
+    }
+    assert_eq!(observer.pending(), [Value::Null; 0]);
+}
+
+#[test]
+fn fr_074_who_comes_back_with_a_new_socket_is_there_once() {
+    let server = start();
+    let mut first = Client::connect(&server);
+    first.join("presence-a", "u");
+    first.drop_connection();
+    let mut second = Client::connect(&server);
+    let data = second.join("presence-a", "u");
+    assert_eq!(data["presence"]["ids"], json!(["u"]));
+    eventually("the first one is gone", || server.connections("id") == 1);
+    assert_eq!(&*block_on(server.users("id", "presence-a")).unwrap(), ["u".into()]);
+}
+
+#[test]
+fn fr_075_a_join_and_a_leave_cost_each_member_one_event() {
+    let server = start();
+    let mut observer = Client::connect(&server);
+    observer.join("presence-a", "o");
+    let mut visitor = Client::connect(&server);
+    for n in 0..200 {
+        visitor.join("presence-a", &format!("u{n}"));
+        visitor.unsubscribe("presence-a");
+    }
+    assert_eq!(visitor.pending(), [Value::Null; 0]);
+    eventually("all have left", || block_on(server.users("id", "presence-a")).unwrap().len() == 1);
+    let events = (0..400)
+        .map(|_| observer.event())
+        .filter(|event| event["event"].as_str().unwrap().starts_with("pusher_internal:member_"));
+    assert_eq!(events.count(), 400);
+    assert_eq!(observer.pending(), [Value::Null; 0]);
+}
