@@ -43,3 +43,9 @@ pub use server::{
     WebhookStats,
 };
 pub use tidings_core as core;
+
+/// The examples of the README.
+#[cfg(all(doctest, feature = "client", feature = "publisher"))]
+#[doc = include_str!("../README.md")]
+#[expect(missing_debug_implementations, reason = "only its documentation is compiled")]
+pub struct Readme;

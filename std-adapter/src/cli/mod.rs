@@ -2,8 +2,14 @@
 
 mod banner;
 mod logging;
+mod publish;
 mod serve;
+mod sign;
+mod subscribe;
+mod target;
+mod verify;
 
+use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -27,7 +33,11 @@ enum Command {
     /// Put load on a Pusher-compatible server and measure it
     #[cfg(all(feature = "bench", target_os = "linux"))]
     Bench(Box<crate::bench::BenchArgs>),
+    Publish(Box<publish::Args>),
     Serve(Box<serve::Args>),
+    Sign(Box<sign::Args>),
+    Subscribe(Box<subscribe::Args>),
+    Verify(Box<verify::Args>),
 }
 
 /// Runs the program on the arguments of the process.
@@ -36,7 +46,11 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         #[cfg(all(feature = "bench", target_os = "linux"))]
         Command::Bench(args) => crate::bench::run(&args),
+        Command::Publish(args) => publish::run(*args),
         Command::Serve(args) => serve::run(*args),
+        Command::Sign(args) => sign::run(*args),
+        Command::Subscribe(args) => subscribe::run(*args),
+        Command::Verify(args) => verify::run(*args),
     }
 }
 
@@ -47,6 +61,29 @@ const EXIT_USAGE: u8 = 2;
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("tidings: {error}");
     ExitCode::from(code)
+}
+
+/// Prints a line. That nobody reads it is no failure.
+fn print(line: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(1, &error),
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+/// An argument as bytes; `-` stands for standard input.
+fn payload(argument: String) -> Result<Vec<u8>, String> {
+    if argument != "-" {
+        return Ok(argument.into_bytes());
+    }
+    let mut bytes = Vec::new();
+    let read = io::stdin().read_to_end(&mut bytes);
+    read.map(|_| bytes).map_err(|error| format!("standard input: {error}"))
+}
+
+/// A runtime for a command that talks to a server.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub use config::{PublisherBuilder, PublisherConfigError};
 pub use error::{PublishError, WebhookError};
 use event::{Batch, BatchBody, BatchEvent, Channels, EventBody, Users};
 pub use event::{CachedEvent, ChannelInfo, Event, Info};
+#[cfg(feature = "cli")]
+pub(crate) use request::signed_query;
 use request::{ApiRequest, piece};
 pub use sign::{ChannelAuth, UserAuth, Webhook, WebhookEvent};
 

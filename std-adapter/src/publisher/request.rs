@@ -40,10 +40,10 @@ pub(super) struct ApiRequest<'a> {
 /// The query of a signed request, with its signature.
 ///
 /// `path` is the whole path as it is sent but for the path prefix of the server.
-pub(super) fn signed_query(
+pub(crate) fn signed_query(
     (key, signing): (&str, &SigningKey),
     (method, path): (&str, &str),
-    parameters: &[(&'static str, &str)],
+    parameters: &[(&str, &str)],
     body: Option<&[u8]>,
     timestamp: u64,
 ) -> String {
