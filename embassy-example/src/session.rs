@@ -294,3 +294,6 @@ async fn write(io: &mut impl Write, tx: &mut TxBuf<'_>) -> Result<(), ErrorKind>
     written.map_err(|error| error.kind())?;
     io.flush().await.map_err(|error| error.kind())
 }
+
+#[cfg(test)]
+mod tests;
