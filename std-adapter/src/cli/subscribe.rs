@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// What others may know of the user: a JSON object
     #[arg(long, value_name = "JSON")]
     user_info: Option<String>,
-    /// Address that signs, in place of the secret, such as https://example.com/pusher/auth
+    /// URL of the endpoint that signs, in place of the secret
     #[arg(long, value_name = "URL")]
     auth_endpoint: Option<String>,
     #[command(flatten)]
