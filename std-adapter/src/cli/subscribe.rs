@@ -1,7 +1,5 @@
 //! `tidings subscribe`.
 
-#![expect(clippy::doc_markdown, reason = "what is said of arguments is the text of the help")]
-
 use std::collections::HashSet;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
