@@ -1,12 +1,14 @@
 //! The server inside another HTTP server.
 
 mod support;
+mod support_http;
 
 use axum::Router;
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use support::app;
+use support_http::Request;
 use tidings::{Event, Server};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,4 +85,26 @@ async fn a_kept_alive_connection_of_our_own_listener_may_become_a_socket() {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     read_until(&mut stream, "OK").await;
     upgrade_subscribe_receive(stream, &server).await;
+}
+
+#[tokio::test]
+async fn a_feed_streams_through_axum_until_the_server_ends() {
+    let server = Server::builder().app(app()).start().unwrap();
+    let router = Router::new().fallback_service(server.service());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let mut feed = TcpStream::connect(address).await.unwrap();
+    feed.write_all(&Request::get("/apps/id/feed").bytes()).await.unwrap();
+    let head = read_until(&mut feed, "event: ready").await;
+    assert!(head.contains("text/event-stream"), "{head}");
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(UPGRADE).await.unwrap();
+    read_until(&mut socket, "activity_timeout").await;
+    socket.write_all(SUBSCRIBE).await.unwrap();
+    read_until(&mut feed, "channel_occupied").await;
+    server.shutdown().await;
+    let end = read_until(&mut feed, "\r\n0\r\n\r\n").await;
+    assert!(end.contains("channel_vacated"), "{end}");
 }

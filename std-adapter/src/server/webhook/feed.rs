@@ -10,7 +10,7 @@ use crate::config::ServerConfig;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
@@ -22,7 +22,8 @@ const MAX_QUEUE: u32 = 1 << 20;
 #[derive(Debug, Clone)]
 struct Entry {
     number: u64,
-    kind: WebhookEvent,
+    /// `None` is for everybody: it tells of a gap.
+    kind: Option<WebhookEvent>,
     channel: Box<str>,
     /// The lines that stand for it on the wire, but for its id.
     lines: Bytes,
@@ -33,6 +34,8 @@ struct Entry {
 pub(crate) struct Feed {
     /// What listeners have asked for since the feed is open; looked at before a fact is made.
     sees: AtomicU16,
+    /// Facts that were lost on the way here and are not told of yet.
+    lost: AtomicU64,
     open: Mutex<Option<Open>>,
     listeners: Arc<AtomicUsize>,
 }
@@ -68,8 +71,9 @@ pub(crate) struct Wish {
 
 impl Wish {
     fn is(&self, entry: &Entry) -> bool {
+        let Some(kind) = entry.kind else { return true };
         let concerned = entry.channel.is_empty() || entry.channel.starts_with(&*self.prefix);
-        self.kinds.contains(entry.kind) && concerned
+        self.kinds.contains(kind) && concerned
     }
 }
 
@@ -118,14 +122,19 @@ impl Feed {
             self.sees.store(0, Ordering::Relaxed);
             return;
         }
-        open.last += 1;
-        let (kind, channel) = (fact.kind, fact.channel.clone());
-        let entry = Entry { number: open.last, kind, channel, lines: lines(fact) };
-        if open.kept.len() >= open.limit {
-            open.kept.pop_front();
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            open.last += lost - 1;
+            open.tell(None, "".into(), missed(Some(lost)));
         }
-        open.kept.push_back(entry.clone());
-        let _ = open.sender.send(entry); // nobody listens just now
+        open.tell(Some(fact.kind), fact.channel.clone(), lines(fact));
+    }
+
+    /// Notes that a fact was lost on the way here.
+    pub(super) fn lose(&self, kind: WebhookEvent) {
+        if self.sees(kind) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Ends the feed: its listeners get what is on its way, and then the end.
@@ -141,6 +150,16 @@ impl Feed {
 }
 
 impl Open {
+    fn tell(&mut self, kind: Option<WebhookEvent>, channel: Box<str>, lines: Bytes) {
+        self.last += 1;
+        let entry = Entry { number: self.last, kind, channel, lines };
+        if self.kept.len() >= self.limit {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(entry.clone());
+        let _ = self.sender.send(entry); // nobody listens just now
+    }
+
     fn is_forgotten(&mut self, retention: Duration) -> bool {
         if self.sender.receiver_count() > 0 {
             self.alone_since = None;
@@ -353,6 +372,20 @@ mod tests {
         (0..5).for_each(|n| tell(&feed, &n.to_string()));
         feed.end();
         assert_eq!(all(listener).await, ["ready", "missed 3", "3", "4"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_before_it_gets_here_is_told_to_every_listener() {
+        let feed = Feed::default();
+        let kinds = Kinds::of(WebhookEvent::ChannelOccupied);
+        let some = Wish { kinds, prefix: "x".into(), after: None };
+        let listener = feed.listen(some, &config(8));
+        feed.lose(WebhookEvent::ChannelOccupied);
+        feed.lose(WebhookEvent::ChannelOccupied);
+        feed.lose(WebhookEvent::ClientEvent); // nobody asked for it
+        tell(&feed, "x");
+        feed.end();
+        assert_eq!(all(listener).await, ["ready", "missed 2", "x"]);
     }
 
     #[tokio::test]

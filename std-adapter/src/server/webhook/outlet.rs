@@ -123,6 +123,18 @@ impl Outlet {
         self.feed.sees(kind) || self.endpoints.iter().any(|endpoint| endpoint.sees(kind, channel))
     }
 
+    /// Counts a fact that could not be taken in for all who would have been told.
+    fn lose(&self, kind: WebhookEvent, channel: Option<&[u8]>) {
+        self.feed.lose(kind);
+        for endpoint in self.endpoints.iter().filter(|e| e.sees(kind, channel)) {
+            let before = endpoint.counts.dropped_full.fetch_add(1, Ordering::Relaxed);
+            if before.is_multiple_of(1_000) {
+                let url = endpoint.shown();
+                tracing::warn!(url, "more happens than webhooks can tell: events are dropped");
+            }
+        }
+    }
+
     pub(crate) fn stats(&self) -> Vec<WebhookStats> {
         self.endpoints.iter().map(|endpoint| endpoint.stats()).collect()
     }
@@ -167,9 +179,7 @@ impl Intake {
         let before = self.bytes.fetch_add(weight, Ordering::Relaxed);
         if before.saturating_add(weight) > MAX_BYTES || self.sender.try_send(fact).is_err() {
             self.bytes.fetch_sub(weight, Ordering::Relaxed);
-            for endpoint in outlet.endpoints.iter().filter(|e| e.sees(kind, channel)) {
-                endpoint.counts.dropped_full.fetch_add(1, Ordering::Relaxed);
-            }
+            outlet.lose(kind, channel);
         }
     }
 }
