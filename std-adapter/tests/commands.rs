@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use tidings::{App, Server, ServerHandle};
 
 fn server() -> ServerHandle {
+    serving(|app| app.client_events = true)
+}
+
+fn serving(change: impl FnOnce(&mut App)) -> ServerHandle {
     let mut app = App::new("id", "key", "secret");
-    app.client_events = true;
+    change(&mut app);
     Server::builder().listen("127.0.0.1:0").app(app).start().unwrap()
 }
 
@@ -126,6 +130,31 @@ fn lines_can_be_objects() {
     }
     assert_eq!(joined["user_id"], "bob");
     assert_eq!(joined["user_info"], json!({"n": 1}));
+}
+
+#[test]
+fn a_later_run_goes_on_from_a_serial() {
+    let server = serving(|app| app.history.max_events = 10);
+    let arguments = ["subscribe", "news", "--json", "--count", "1"];
+    let mut first = Subscriber::start(&server, &[&arguments[..], &["--resume"]].concat());
+    let object = |line: String| serde_json::from_str::<Value>(&line).unwrap();
+    assert_eq!(object(first.line())["type"], "subscribed");
+    assert_eq!(object(first.line())["complete"], true);
+    for event in ["seen", "missed"] {
+        finished(tidings(Some(&server), &["publish", "news", event, "1"]));
+    }
+    let seen = object(first.line());
+    assert_eq!(seen["event"], "seen");
+    let resume = format!("--resume={}", seen["serial"].as_str().unwrap());
+    let mut second = Subscriber::start(&server, &[&arguments[..], &[&resume]].concat());
+    assert_eq!(object(second.line())["type"], "subscribed");
+    let resumed = json!({"type": "resumed", "channel": "news", "complete": true, "events": 1});
+    assert_eq!(object(second.line()), resumed);
+    assert_eq!(object(second.line())["event"], "missed");
+
+    let (code, _, error) = finished(tidings(Some(&server), &["subscribe", "news", "--resume=x"]));
+    assert_eq!(code, 2);
+    assert!(error.contains("0a1b2c3d-7"), "{error}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ class World {
   async serve() {
     this.server = start(program, [
       "serve", "--host", this.host, "--port", String(this.port), "--app-id", APP.id, "--app-key", APP.key,
-      "--client-events", "true", "--max-client-events-per-second", "100000", "--activity-timeout", "3",
+      "--client-events", "true", "--history-events", "1000", "--max-client-events-per-second", "100000", "--activity-timeout", "3",
     ], { env: { ...process.env, TIDINGS_APP_SECRET: APP.secret } });
     const end = Date.now() + 20_000;
     for (;;) {
@@ -137,12 +137,21 @@ class World {
   }
 
   async command(count, seconds = 120) {
-    for (let n = 0; n < count; n += 10) {
+    await this.publishCommands(0, count);
+    await this.obeyed(count, seconds);
+  }
+
+  async publishCommands(from, to) {
+    for (let n = from; n < to; n += 10) {
       const batch = Array.from({ length: 10 }, (_, i) => ({
         channel: TELEMETRY, name: "led", data: { on: (n + i) % 2 === 0, n: n + i },
       }));
       await this.sdk.triggerBatch(batch);
     }
+  }
+
+  // Waits until the device has obeyed so many commands.
+  async obeyed(count, seconds = 120) {
     await line(this.qemu, new RegExp(`^commands ${count}$`), `${count} commands`, 0, seconds);
     const wrong = this.qemu.lines.find((text) => text.includes("was due"));
     if (wrong) throw new Error(wrong);
@@ -204,14 +213,18 @@ const scenarios = {
     await world.witness();
     await world.hearOne();
   },
-  // The cable is taken out and put in again.
+  // The cable is taken out and put in again; what was commanded meanwhile arrives then, in order and once.
   async cable(world) {
     world.device(["pong-timeout=3"], SLIRP);
     const at = await world.standing();
+    await world.command(100);
     await world.monitorCommand("set_link n0 off");
     const after = await line(world.qemu, /^ended /, "end", at);
+    await world.publishCommands(100, 300);
     await world.monitorCommand("set_link n0 on");
     await world.standing(after, 120);
+    await world.obeyed(300);
+    await line(world.qemu, /^resumed private-telemetry complete with 200$/, "answer to the resume", after);
   },
   // Everything takes 200 ms longer.
   async delay(world) {

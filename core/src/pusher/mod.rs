@@ -18,6 +18,7 @@ mod message;
 mod payload;
 #[cfg(feature = "client")]
 pub mod rest;
+mod serial;
 #[cfg(feature = "server")]
 pub mod server;
 mod socket_id;
@@ -31,5 +32,6 @@ pub use encrypted::{encode_encrypted, open_encrypted};
 pub use message::{MessageError, Presence, ServerMessage, UserIds, Watchlist};
 #[cfg(feature = "serde")]
 pub use payload::{PayloadError, parse_payload};
+pub use serial::{Serial, SerialText};
 pub use socket_id::{SocketId, SocketIdError, SocketIdText};
 pub use target::{AppKey, ConnectTarget, TargetError, check_protocol};

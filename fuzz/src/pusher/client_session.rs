@@ -3,7 +3,7 @@
 use tidings_core::entropy::Entropy;
 use tidings_core::io::{Parse, Progress, TxBuf};
 use tidings_core::pusher::client::{
-    Client, ClientConfig, ClientEvent, FixedClient, MIN_TX, Timeout,
+    Client, ClientConfig, ClientEvent, FixedClient, MIN_TX, Position, Timeout,
 };
 use tidings_core::time::{Duration, Instant};
 use tidings_core::websocket::handshake::{HeadLimits, RequestHead, UpgradeRequest};
@@ -56,6 +56,8 @@ impl Session {
         for name in ["a", "private-b", "presence-c"] {
             session.client.subscribe(name).expect("room");
         }
+        let resuming = session.client.find("a").expect("it is there");
+        session.client.resume(resuming, Position::Latest).expect("it is there");
         let (config, now) = (session.config, session.now);
         session.act(|client, tx| client.open(&config, now, tx)).expect("an idle client");
         let request = std::mem::take(&mut session.sent);

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::target::{ENVIRONMENT, TargetArgs};
 use super::{EXIT_USAGE, fail, runtime};
 use crate::client::{
-    Authorizer, Client, ClientBuilder, Endpoint, Event, Identity, Message, State, Subscription,
+    Authorizer, Client, ClientBuilder, Endpoint, Event, Identity, Message, Position, Serial, State,
+    Subscription,
 };
 
 const EXIT_REFUSED: u8 = 3;
@@ -20,7 +21,7 @@ Print the events of channels, one a line
 
 A line is the channel, the event's name and its payload, apart by spaces; control characters in them
 are escaped. What happens to the connection goes to standard error. With --json every line is an object:
-its `type` is message, subscribed, interrupted, rejected, member_added, member_removed, count,
+its `type` is message, subscribed, resumed, interrupted, rejected, member_added, member_removed, count,
 cache_miss, sealed or missed.
 
 The connection is kept up for ever: a server that is away is waited for. Private and presence channels
@@ -42,6 +43,10 @@ pub(super) struct Args {
     /// End after so many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// Ask for what was missed while the connection was away, and at the start for what came after this serial, as a
+    /// message's `serial` in --json tells it; without a serial for nothing yet. For a server with history
+    #[arg(long, value_name = "SERIAL", num_args = 0..=1, require_equals = true, default_missing_value = "latest", value_parser = position)]
+    resume: Option<Position>,
     /// Who to be on presence channels [default: a random id]
     #[arg(long, value_name = "ID")]
     user_id: Option<String>,
@@ -55,18 +60,33 @@ pub(super) struct Args {
     target: TargetArgs,
 }
 
+fn position(text: &str) -> Result<Position, String> {
+    match (text, Serial::parse(text)) {
+        ("latest", _) => Ok(Position::Latest),
+        (_, Some(serial)) => Ok(Position::After(serial)),
+        (_, None) => Err("it is `latest` or a serial such as 0a1b2c3d-7".into()),
+    }
+}
+
+/// What to print, and how.
+struct Plan {
+    channels: Vec<String>,
+    resume: Option<Position>,
+    output: Output,
+}
+
 /// Prints events until something ends it.
 pub(super) fn run(args: Args) -> ExitCode {
     match prepare(args) {
-        Ok((builder, channels, output)) => match runtime() {
-            Ok(runtime) => runtime.block_on(listen(builder, channels, output)),
+        Ok((builder, plan)) => match runtime() {
+            Ok(runtime) => runtime.block_on(listen(builder, plan)),
             Err(error) => fail(1, &error),
         },
         Err(error) => fail(EXIT_USAGE, &error),
     }
 }
 
-fn prepare(args: Args) -> Result<(ClientBuilder, Vec<String>, Output), String> {
+fn prepare(args: Args) -> Result<(ClientBuilder, Plan), String> {
     let target = args.target.resolved()?;
     let mut builder = target.client();
     if let Some(url) = args.auth_endpoint {
@@ -93,7 +113,8 @@ fn prepare(args: Args) -> Result<(ClientBuilder, Vec<String>, Output), String> {
     let mut names = HashSet::new();
     let mut channels = args.channels;
     channels.retain(|channel| names.insert(channel.clone()));
-    Ok((builder, channels, Output { json: args.json, left: args.count }))
+    let output = Output { json: args.json, left: args.count };
+    Ok((builder, Plan { channels, resume: args.resume, output }))
 }
 
 /// What one of the tasks has seen.
@@ -102,14 +123,19 @@ enum Seen {
     State(State),
 }
 
-async fn listen(builder: ClientBuilder, channels: Vec<String>, mut output: Output) -> ExitCode {
+async fn listen(builder: ClientBuilder, plan: Plan) -> ExitCode {
+    let Plan { channels, resume, mut output } = plan;
     let client = match builder.start() {
         Ok(client) => client,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
     let mut subscriptions = Vec::with_capacity(channels.len());
     for channel in &channels {
-        match client.subscribe(channel) {
+        let subscribed = match resume {
+            Some(from) => client.subscribe_from(channel, from),
+            None => client.subscribe(channel),
+        };
+        match subscribed {
             Ok(subscription) => subscriptions.push(subscription),
             Err(error) => return fail(EXIT_USAGE, &error),
         }
@@ -271,6 +297,12 @@ fn line(channel: &str, event: &Event, json: bool) -> Line {
             Line::Told(plain(&format!("{channel} {event} cannot be opened")))
         }
         Event::Missed { count } => Line::Told(format!("{count} events of {channel} were dropped")),
+        Event::Resumed { complete: true, events } => {
+            Line::Told(format!("{channel} resumes with {events} events that were missed"))
+        }
+        Event::Resumed { complete: false, events } => Line::Told(format!(
+            "{channel} resumes with a gap: of what was missed the server has {events} events"
+        )),
     }
 }
 
@@ -285,8 +317,9 @@ fn plain(text: &str) -> String {
 
 fn object(channel: &str, event: &Event) -> Value {
     match event {
-        Event::Message(Message { event, data, user_id }) => json!({
+        Event::Message(Message { event, data, user_id, serial }) => json!({
             "type": "message", "channel": channel, "event": event, "data": data, "user_id": user_id,
+            "serial": serial.map(|serial| serial.to_string()),
         }),
         Event::Subscribed => json!({"type": "subscribed", "channel": channel}),
         Event::Interrupted => json!({"type": "interrupted", "channel": channel}),
@@ -308,6 +341,9 @@ fn object(channel: &str, event: &Event) -> Value {
         Event::Count(count) => json!({"type": "count", "channel": channel, "count": count}),
         Event::CacheMiss => json!({"type": "cache_miss", "channel": channel}),
         Event::Sealed { event } => json!({"type": "sealed", "channel": channel, "event": event}),
+        Event::Resumed { complete, events } => json!({
+            "type": "resumed", "channel": channel, "complete": complete, "events": events,
+        }),
         Event::Missed { count } => json!({"type": "missed", "channel": channel, "count": count}),
     }
 }
@@ -318,7 +354,7 @@ mod tests {
 
     fn message(data: &str) -> Event {
         let (event, data) = ("new".into(), Some(data.into()));
-        Event::Message(Message { event, data, user_id: None })
+        Event::Message(Message { event, data, user_id: None, serial: None })
     }
 
     #[test]

@@ -6,7 +6,9 @@ use tidings_core::auth::{PresenceData, SharedSecret};
 use tidings_core::error::{SendError, TxFull};
 use tidings_core::json::{EscapedJson, Raw};
 use tidings_core::pusher::client::{ChannelEvent, ChannelId, ClientEvent};
-use tidings_core::pusher::{Advice, ErrorCode, Presence, SocketId, UserIds, open_encrypted};
+use tidings_core::pusher::{
+    Advice, ErrorCode, Presence, Serial, SocketId, UserIds, open_encrypted,
+};
 use tidings_core::time::Instant;
 use tokio::sync::broadcast;
 
@@ -93,6 +95,7 @@ impl Inner {
                 event: event.into(),
                 data: data.map(Into::into),
                 user_id: None,
+                serial: None,
             }),
             ClientEvent::Watchlist(list) => {
                 Notice::Watchlist { online: ids(list.online()), offline: ids(list.offline()) }
@@ -234,11 +237,14 @@ fn deliver(mail: &Mail, event: ChannelEvent<'_>) {
             mail.remove_member(user_id);
             Event::MemberRemoved { user_id: user_id.into() }
         }
-        ChannelEvent::Message { event, data, .. } if mail.encrypted => opened(mail, event, data),
-        ChannelEvent::Message { event, data, user_id } => Event::Message(Message {
+        ChannelEvent::Message { event, data, serial, .. } if mail.encrypted => {
+            opened(mail, event, data, serial)
+        }
+        ChannelEvent::Message { event, data, user_id, serial } => Event::Message(Message {
             event: event.into(),
             data: data.map(Into::into),
             user_id: user_id.map(Into::into),
+            serial,
         }),
         ChannelEvent::Rejected { kind, error, status } => {
             let message = if error.is_empty() { "the server refused it" } else { error };
@@ -247,6 +253,7 @@ fn deliver(mail: &Mail, event: ChannelEvent<'_>) {
             mail.standing.send_replace(Standing::Rejected(rejection.clone()));
             Event::Rejected(rejection)
         }
+        ChannelEvent::Resumed { complete, events } => Event::Resumed { complete, events },
         ChannelEvent::Subscribed { presence } => {
             mail.set_members(presence.into_iter().flat_map(Presence::members).map(
                 |(id, value)| Member { user_id: unescaped(id), user_info: info(Some(value)) },
@@ -259,16 +266,19 @@ fn deliver(mail: &Mail, event: ChannelEvent<'_>) {
 }
 
 /// The event on an encrypted channel, if it can be opened.
-fn opened(mail: &Mail, event: &str, data: Option<&str>) -> Event {
+fn opened(mail: &Mail, event: &str, data: Option<&str>, serial: Option<Serial>) -> Event {
     let plain = mail.secret().zip(data).and_then(|(secret, data)| {
         let mut data = data.as_bytes().to_vec();
         let place = open_encrypted(&secret, &mut data).ok()?;
         Some(std::str::from_utf8(data.get(place)?).ok()?.into())
     });
     match plain {
-        Some(plain) => {
-            Event::Message(Message { event: event.into(), data: Some(plain), user_id: None })
-        }
+        Some(plain) => Event::Message(Message {
+            event: event.into(),
+            data: Some(plain),
+            user_id: None,
+            serial,
+        }),
         None => Event::Sealed { event: event.into() },
     }
 }

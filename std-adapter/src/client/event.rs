@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tidings_core::pusher::{ErrorCode, SocketId};
+use tidings_core::pusher::{ErrorCode, Serial, SocketId};
 
 /// Something that happened on a subscribed channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,14 @@ pub enum Event {
     },
     /// The subscription was refused.
     Rejected(Rejection),
+    /// The answer to [`Client::subscribe_from`](super::Client::subscribe_from), on every connection: the messages follow that
+    /// were missed.
+    Resumed {
+        /// Whether nothing is lost. Otherwise the server does not have all of them any more: fetch the present state.
+        complete: bool,
+        /// How many follow.
+        events: u32,
+    },
     /// An event on an encrypted channel that was not sealed with the channel's secret, or came without one from the
     /// authoriser. Its payload is not passed on.
     Sealed {
@@ -52,6 +60,9 @@ pub struct Message {
     pub data: Option<Box<str>>,
     /// The sender of a client event on a presence channel; the server vouches for it.
     pub user_id: Option<Box<str>>,
+    /// Where it stands in the channel's history, if the server keeps one: to go on from after a restart, with
+    /// [`Client::subscribe_from`](super::Client::subscribe_from).
+    pub serial: Option<Serial>,
 }
 
 impl Message {

@@ -177,6 +177,7 @@ fn weight(event: &Event) -> usize {
             | Event::Count(_)
             | Event::Interrupted
             | Event::Missed { .. }
+            | Event::Resumed { .. }
             | Event::Subscribed => 0,
         }
 }
@@ -192,7 +193,7 @@ mod tests {
 
     fn message(event: &str, len: usize) -> Event {
         let data = Some("x".repeat(len).into());
-        Event::Message(Message { event: event.into(), data, user_id: None })
+        Event::Message(Message { event: event.into(), data, user_id: None, serial: None })
     }
 
     #[test]

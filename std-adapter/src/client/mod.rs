@@ -22,8 +22,9 @@
 //!
 //! The client connects by itself, keeps the connection, and makes a new one whenever it ends, for ever: only a server that
 //! sends it away for good (an unknown key, a disabled app) or the application ends that. On each connection it asks for
-//! new signatures and subscribes again. An event published while there is no connection is missed; a cache
-//! channel has its last one.
+//! new signatures and subscribes again. An event published while there is no connection is missed, unless
+//! the server keeps the channel's history and the subscription [resumes](Client::subscribe_from); a cache channel has its
+//! last one.
 
 mod authorize;
 mod config;
@@ -53,6 +54,8 @@ pub use event::{Event, Member, Message, Notice, Rejection, State};
 use shared::Shared;
 pub use subscription::Subscription;
 use table::{Machine, Names, Random};
+pub use tidings_core::pusher::Serial;
+pub use tidings_core::pusher::client::Position;
 
 /// A connection to a server that is kept up, and its channels. Clones are handles to the same one.
 ///
@@ -94,7 +97,27 @@ impl Client {
     /// [`SubscribeError`] when the name is not that of a channel, or subscribed to already. What the server says
     /// comes as an event.
     pub fn subscribe(&self, channel: &str) -> Result<Subscription, SubscribeError> {
-        let (channel, mail) = self.handle.0.subscribe(channel)?;
+        self.enter(channel, None)
+    }
+
+    /// As [`subscribe`](Self::subscribe), and asks the server for the messages since `from`, now and after every
+    /// interruption: a tidings server that keeps this channel's history sends them. The answer is [`Event::Resumed`].
+    ///
+    /// [`Position::Latest`] to begin with; [`Position::After`] the [`Message::serial`] that was acted on last, for a program
+    /// that was restarted.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_from(
+        &self,
+        channel: &str,
+        from: Position,
+    ) -> Result<Subscription, SubscribeError> {
+        self.enter(channel, Some(from))
+    }
+
+    fn enter(&self, name: &str, from: Option<Position>) -> Result<Subscription, SubscribeError> {
+        let (channel, mail) = self.handle.0.subscribe(name, from)?;
         Ok(Subscription { handle: Arc::clone(&self.handle), channel, mail })
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidings_core::channel::{ChannelName, DEFAULT_MAX_LEN};
 use tidings_core::error::{CapacityError, SendError, TxFull};
 use tidings_core::io::{Progress, TxBuf};
-use tidings_core::pusher::client::ChannelId;
+use tidings_core::pusher::client::{ChannelId, Position};
 use tidings_core::pusher::{Advice, ErrorCode, SocketId};
 use tidings_core::time::Instant;
 use tidings_core::websocket::PeerError;
@@ -179,7 +179,11 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    pub(super) fn subscribe(&self, name: &str) -> Result<(ChannelId, Arc<Mail>), SubscribeError> {
+    pub(super) fn subscribe(
+        &self,
+        name: &str,
+        from: Option<Position>,
+    ) -> Result<(ChannelId, Arc<Mail>), SubscribeError> {
         if let Err(error) = ChannelName::parse(name, DEFAULT_MAX_LEN) {
             return Err(SubscribeError::Name { name: name.into(), error });
         }
@@ -194,6 +198,9 @@ impl Shared {
             Err(SendError::Usage(_)) => return Err(SubscribeError::Already((*name).into())),
             Err(_) => return Err(SubscribeError::TooMany),
         };
+        if let Some(from) = from {
+            let _ = inner.machine.resume(channel, from); // it is known since the line before
+        }
         let mail = Arc::new(Mail::new(name, self.bounds));
         if inner.routes.len() <= channel.index() {
             inner.routes.resize(channel.index() + 1, None);

@@ -8,9 +8,7 @@ use crate::channel::{ChannelName, DEFAULT_MAX_LEN};
 use crate::entropy::Entropy;
 use crate::error::{CapacityError, SendError, UsageError};
 use crate::io::TxBuf;
-use crate::pusher::{
-    SocketId, TriggerData, encode_signin, encode_subscribe, encode_trigger, encode_unsubscribe,
-};
+use crate::pusher::{SocketId, TriggerData, encode_signin, encode_trigger, encode_unsubscribe};
 
 impl<R: Entropy, T: Table> Client<R, T> {
     /// Adds a channel. It is subscribed to as soon as there is a connection, by the next steps, and again after every
@@ -39,6 +37,10 @@ impl<R: Entropy, T: Table> Client<R, T> {
         let generation = slot.generation;
         slot.name = Some(name);
         slot.kind = kind;
+        #[cfg(feature = "resume")]
+        {
+            slot.position = None;
+        }
         slot.restart();
         self.table.changed(place);
         self.cursor = self.cursor.min(index);
@@ -85,9 +87,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     ) -> Result<(), SendError> {
         let mask = self.mask();
         let slot = self.asked(channel, socket_id)?;
-        if let Some(name) = &slot.name {
-            encode_subscribe(tx, mask, name.as_ref(), Some(auth), channel_data)?;
-        }
+        slot.encode_subscribe(tx, mask, Some(auth), channel_data)?;
         slot.subscription = Subscription::Requested;
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use super::table::ChannelId;
 use crate::json::Raw;
-use crate::pusher::{Advice, Closed, ErrorCode, MessageError, Presence, SocketId, Watchlist};
+use crate::pusher::{
+    Advice, Closed, ErrorCode, MessageError, Presence, Serial, SocketId, Watchlist,
+};
 use crate::websocket::handshake::HandshakeError;
 
 /// Something that happened. It borrows from the input.
@@ -109,6 +111,8 @@ pub enum ChannelEvent<'i> {
         data: Option<&'i str>,
         /// The sender of a client event on a presence channel.
         user_id: Option<&'i str>,
+        /// Where it stands in the channel's log, if the server keeps one; read with the feature `resume`.
+        serial: Option<Serial>,
     },
     /// The server refused the subscription. It is asked for again on the next connection.
     Rejected {
@@ -118,6 +122,14 @@ pub enum ChannelEvent<'i> {
         error: &'i str,
         /// The status, such as 401.
         status: Option<u16>,
+    },
+    /// The answer to a subscription that [resumes](super::Client::resume): the events follow that were missed.
+    #[cfg(feature = "resume")]
+    Resumed {
+        /// Whether nothing is lost. Otherwise the server does not have all of them any more: fetch the present state.
+        complete: bool,
+        /// How many follow.
+        events: u32,
     },
     /// The subscription is in force.
     Subscribed {

@@ -10,7 +10,7 @@ use crate::error::TxFull;
 use crate::io::{Parse, Progress, Step, TxBuf};
 #[cfg(feature = "encrypted")]
 use crate::pusher::open_encrypted;
-use crate::pusher::{MessageError, ServerMessage, encode_pong, encode_subscribe};
+use crate::pusher::{MessageError, ServerMessage, encode_pong};
 use crate::time::Instant;
 use crate::websocket::{CloseCode, Event, MessageKind, PeerError};
 
@@ -116,7 +116,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
             let channel = ChannelId { index, generation: slot.generation };
             return Some(Progress::Event(ClientEvent::Authorize { channel, socket_id }));
         }
-        match encode_subscribe(tx, mask, slot.name.as_ref()?.as_ref(), None, None) {
+        match slot.encode_subscribe(tx, mask, None, None) {
             Ok(()) => {
                 slot.subscription = Subscription::Requested;
                 Some(Progress::Advanced)
@@ -201,11 +201,15 @@ impl<R: Entropy, T: Table> Client<R, T> {
             | ServerMessage::Subscribed { .. }
             | ServerMessage::SubscriptionCount { .. }
             | ServerMessage::SubscriptionError { .. } => self.routed(message),
+            #[cfg(feature = "resume")]
+            ServerMessage::Resumed { .. } => self.routed(message),
         }
     }
 
     /// A message about one channel. What is about none of ours came too late.
     fn routed<'i>(&mut self, message: ServerMessage<'i>) -> Option<ClientEvent<'i>> {
+        #[cfg(feature = "resume")]
+        let seen = super::resume::seen(&message);
         let (name, event) = of_channel(message)?;
         let place = self.table.find(name)?;
         let slot = self.table.slots_mut().get_mut(place)?;
@@ -221,6 +225,8 @@ impl<R: Entropy, T: Table> Client<R, T> {
             (_, Subscription::Requested | Subscription::Subscribed) => {}
             (_, _) => return None,
         }
+        #[cfg(feature = "resume")]
+        slot.see(seen);
         let index = u16::try_from(place).ok()?;
         let channel = ChannelId { index, generation: slot.generation };
         Some(ClientEvent::Channel { channel, event })
@@ -234,8 +240,8 @@ const IDLE: Progress<ClientEvent<'static>> = Progress::NeedInput { at_least: 1 }
 fn of_channel(message: ServerMessage<'_>) -> Option<(&str, ChannelEvent<'_>)> {
     Some(match message {
         ServerMessage::CacheMiss { channel } => (channel, ChannelEvent::CacheMiss),
-        ServerMessage::Event { channel, event, data, user_id } => {
-            (channel?, ChannelEvent::Message { event, data, user_id })
+        ServerMessage::Event { channel, event, data, user_id, serial } => {
+            (channel?, ChannelEvent::Message { event, data, user_id, serial })
         }
         ServerMessage::MemberAdded { channel, user_id, user_info } => {
             (channel, ChannelEvent::MemberAdded { user_id, user_info })
@@ -243,7 +249,11 @@ fn of_channel(message: ServerMessage<'_>) -> Option<(&str, ChannelEvent<'_>)> {
         ServerMessage::MemberRemoved { channel, user_id } => {
             (channel, ChannelEvent::MemberRemoved { user_id })
         }
-        ServerMessage::Sealed { channel, event } => {
+        #[cfg(feature = "resume")]
+        ServerMessage::Resumed { channel, complete, events, .. } => {
+            (channel, ChannelEvent::Resumed { complete, events })
+        }
+        ServerMessage::Sealed { channel, event, .. } => {
             (channel, ChannelEvent::Undecryptable { event })
         }
         ServerMessage::Subscribed { channel, presence } => {

@@ -68,6 +68,8 @@ mod config;
 mod event;
 mod input;
 mod machine;
+#[cfg(feature = "resume")]
+mod resume;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,8 @@ mod tests;
 pub use config::ClientConfig;
 pub use event::{ChannelEvent, ClientEvent};
 pub use machine::{Client, MIN_TX, Timeout};
+#[cfg(feature = "resume")]
+pub use table::Position;
 pub use table::{ChannelId, Slot, Subscription, Table};
 
 /// A client with a table of at most `CHANNELS` channels, without a heap.

@@ -3,6 +3,11 @@
 #[cfg(feature = "encrypted")]
 use crate::auth::SharedSecret;
 use crate::channel::ChannelKind;
+use crate::error::TxFull;
+use crate::io::TxBuf;
+#[cfg(feature = "resume")]
+use crate::pusher::Serial;
+use crate::pusher::encode_subscribe;
 
 /// A channel of one client. It stays the same over reconnects, until the channel is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +40,16 @@ pub enum Subscription {
     Rejected,
 }
 
+/// Where a subscription goes on after an interruption.
+#[cfg(feature = "resume")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Position {
+    /// After this event.
+    After(Serial),
+    /// With what is published from now on.
+    Latest,
+}
+
 /// A place for one channel.
 #[derive(Debug, Clone)]
 pub struct Slot<N> {
@@ -44,6 +59,9 @@ pub struct Slot<N> {
     pub(super) subscription: Subscription,
     #[cfg(feature = "encrypted")]
     pub(super) secret: Option<SharedSecret>,
+    /// `None` when what was missed is not asked for.
+    #[cfg(feature = "resume")]
+    pub(super) position: Option<Position>,
 }
 
 impl<N> Slot<N> {
@@ -57,6 +75,8 @@ impl<N> Slot<N> {
             subscription: Subscription::Waiting,
             #[cfg(feature = "encrypted")]
             secret: None,
+            #[cfg(feature = "resume")]
+            position: None,
         }
     }
 }
@@ -75,6 +95,33 @@ impl<N> Slot<N> {
     #[must_use]
     pub const fn name(&self) -> Option<&N> {
         self.name.as_ref()
+    }
+}
+
+impl<N: AsRef<str>> Slot<N> {
+    /// Writes the subscription.
+    pub(super) fn encode_subscribe(
+        &self,
+        tx: &mut TxBuf<'_>,
+        mask: [u8; 4],
+        auth: Option<&str>,
+        channel_data: Option<&str>,
+    ) -> Result<(), TxFull> {
+        let Some(name) = &self.name else { return Ok(()) };
+        #[cfg(feature = "resume")]
+        let text; // outlives the borrow
+        #[cfg(feature = "resume")]
+        let from = match self.position {
+            Some(Position::After(serial)) => {
+                text = serial.as_text();
+                Some(&*text)
+            }
+            Some(Position::Latest) => Some("latest"),
+            None => None,
+        };
+        #[cfg(not(feature = "resume"))]
+        let from = None;
+        encode_subscribe(tx, mask, name.as_ref(), auth, channel_data, from)
     }
 }
 

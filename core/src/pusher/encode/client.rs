@@ -8,7 +8,10 @@ use crate::json::Raw;
 /// Writes `pusher:subscribe`, in the words of the official JavaScript client.
 ///
 /// `auth` and `channel_data` are what the authorisation endpoint answered, unchanged: the signature covers their
-/// exact characters. Without `auth` an empty one is sent, as for a public channel.
+/// exact characters. Without `auth` an empty one is sent, as for a public channel. `resume_from`, the last [serial] that
+/// was seen or `latest`, asks a server that keeps events for those since then: an extension that others ignore.
+///
+/// [serial]: crate::pusher::Serial
 ///
 /// # Errors
 /// [`TxFull`] when it does not fit; nothing is written then.
@@ -18,6 +21,7 @@ pub fn encode_subscribe(
     channel: &str,
     auth: Option<&str>,
     channel_data: Option<&str>,
+    resume_from: Option<&str>,
 ) -> Result<(), TxFull> {
     text_frame(tx, Some(mask), &|out| {
         out.open("pusher:subscribe");
@@ -26,6 +30,9 @@ pub fn encode_subscribe(
         out.text("\"");
         if let Some(channel_data) = channel_data {
             out.member("channel_data", channel_data);
+        }
+        if let Some(resume_from) = resume_from {
+            out.member("resume_from", resume_from);
         }
         out.channel(channel);
         out.text("}}");

@@ -182,12 +182,16 @@ fn the_client_writes_the_bytes_of_the_official_client() {
     let member = r#"{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#;
     check(&[
         (
-            &|tx| encode_subscribe(tx, mask, "my-channel", None, None),
+            &|tx| encode_subscribe(tx, mask, "my-channel", None, None, None),
             r#"{"event":"pusher:subscribe","data":{"auth":"","channel":"my-channel"}}"#,
         ),
         (
-            &|tx| encode_subscribe(tx, mask, "presence-foobar", Some(key), Some(member)),
+            &|tx| encode_subscribe(tx, mask, "presence-foobar", Some(key), Some(member), None),
             r#"{"event":"pusher:subscribe","data":{"auth":"278d425bdf160c739803","channel_data":"{\"user_id\":10,\"user_info\":{\"name\":\"Mr. Channels\"}}","channel":"presence-foobar"}}"#,
+        ),
+        (
+            &|tx| encode_subscribe(tx, mask, "my-channel", None, None, Some("latest")),
+            r#"{"event":"pusher:subscribe","data":{"auth":"","resume_from":"latest","channel":"my-channel"}}"#,
         ),
         (
             &|tx| encode_unsubscribe(tx, mask, "my-channel"),
@@ -338,7 +342,7 @@ proptest! {
         }
 
         let value = read(&payload(&|tx| {
-            encode_subscribe(tx, [9, 8, 7, 6], &channel, id.as_deref(), Some(&text))
+            encode_subscribe(tx, [9, 8, 7, 6], &channel, id.as_deref(), Some(&text), None)
         }));
         prop_assert_eq!(value, json!({"event": "pusher:subscribe", "data": {
             "auth": id.unwrap_or_default(), "channel_data": text, "channel": channel.to_string(),

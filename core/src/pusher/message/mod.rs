@@ -11,7 +11,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::fields::{Field, fields, text_at};
-use super::{ErrorCode, SocketId};
+use super::{ErrorCode, Serial, SocketId};
 use crate::json::{JsonErrorKind, Kind, Limits, Raw};
 
 pub use presence::{Presence, UserIds, Watchlist};
@@ -51,6 +51,8 @@ pub enum ServerMessage<'i> {
         data: Option<&'i str>,
         /// The sender of a client event on a presence channel.
         user_id: Option<&'i str>,
+        /// Where it stands in the channel's log, if the server keeps one; read with the feature `resume`.
+        serial: Option<Serial>,
     },
     /// A message of the protocol that is not known here; ignore it.
     Ignored {
@@ -77,12 +79,26 @@ pub enum ServerMessage<'i> {
     Ping,
     /// The server is there.
     Pong,
+    /// The answer to a subscription that resumes.
+    #[cfg(feature = "resume")]
+    Resumed {
+        /// The channel.
+        channel: &'i str,
+        /// Whether all events since then follow; otherwise some are lost.
+        complete: bool,
+        /// How many follow.
+        events: u32,
+        /// The serial of the last event that the server has.
+        serial: Option<Serial>,
+    },
     /// An event of an encrypted channel that its secret does not open.
     Sealed {
         /// The channel.
         channel: &'i str,
         /// The event's name.
         event: &'i str,
+        /// Where it stands in the channel's log; read with the feature `resume`.
+        serial: Option<Serial>,
     },
     /// The sign-in was accepted.
     SignedIn {
@@ -157,6 +173,8 @@ enum Protocol {
     MemberRemoved,
     Ping,
     Pong,
+    #[cfg(feature = "resume")]
+    Resumed,
     SignedIn,
     Subscribed,
     SubscriptionCount,
@@ -177,6 +195,8 @@ fn classify(event: &str) -> Name {
         }
         "pusher_internal:member_added" => Protocol::MemberAdded,
         "pusher_internal:member_removed" => Protocol::MemberRemoved,
+        #[cfg(feature = "resume")]
+        "pusher_internal:resumed" => Protocol::Resumed,
         "pusher_internal:subscription_count" => Protocol::SubscriptionCount,
         "pusher_internal:subscription_succeeded" => Protocol::Subscribed,
         "pusher_internal:watchlist_events" => Protocol::Watchlist,
@@ -204,8 +224,8 @@ impl<'i> ServerMessage<'i> {
     ) -> Result<Self, MessageError> {
         let all =
             core::str::from_utf8(text).map_err(|_| MessageError::Json(JsonErrorKind::Utf8))?;
-        let found = fields(all, ["event", "channel", "data", "user_id"]);
-        let [event, channel, data, user_id] =
+        let found = fields(all, ["event", "channel", "data", "user_id", "serial"]);
+        let [event, channel, data, user_id, serial] =
             found.map_err(|error| MessageError::Json(error.kind))?;
         let event = string(text, event).ok_or(MessageError::EventMissing)?;
         let channel = string(text, channel);
@@ -215,13 +235,14 @@ impl<'i> ServerMessage<'i> {
             Name::Application => {
                 let mut data = payload(text, data);
                 let user_id = label(text, user_id);
+                let serial = read_serial(text, serial);
                 if let (Some(channel), Some(place)) = (&channel, data.clone()) {
                     data = open(text, channel.clone(), place);
                     if data.is_none() {
                         let text: &'i [u8] = text;
                         let (channel, event) =
                             (text_at(text, channel.clone()), text_at(text, event));
-                        return Ok(Self::Sealed { channel, event });
+                        return Ok(Self::Sealed { channel, event, serial });
                     }
                 }
                 let text: &'i [u8] = text;
@@ -230,6 +251,7 @@ impl<'i> ServerMessage<'i> {
                     event: text_at(text, event),
                     data: data.map(|place| text_at(text, place)),
                     user_id: user_id.map(|place| text_at(text, place)),
+                    serial,
                 })
             }
             Name::Protocol(name) => {
@@ -254,6 +276,8 @@ fn protocol<'i>(
         Protocol::MemberRemoved => member_removed(text, channel?, data),
         Protocol::Ping => Some(ServerMessage::Ping),
         Protocol::Pong => Some(ServerMessage::Pong),
+        #[cfg(feature = "resume")]
+        Protocol::Resumed => resumed(text, channel?, data),
         Protocol::SignedIn => signed_in(text, data),
         Protocol::Subscribed => Some(subscribed(text, channel?, data)),
         Protocol::SubscriptionCount => subscription_count(text, channel?, data),
@@ -344,6 +368,30 @@ fn error<'i>(text: &'i mut [u8], data: Option<Field>) -> ServerMessage<'i> {
     let text: &'i [u8] = text;
     let code = code.and_then(|code| text_at(text, code.place).parse().ok());
     ServerMessage::Error { code: code.map(ErrorCode::new), message: text_at(text, message) }
+}
+
+/// Servers write it without escapes.
+fn read_serial(text: &[u8], field: Option<Field>) -> Option<Serial> {
+    if !cfg!(feature = "resume") {
+        return None; // nobody asks for it, so its code is left out
+    }
+    Serial::parse(text_at(text, field?.place))
+}
+
+#[cfg(feature = "resume")]
+fn resumed<'i>(
+    text: &'i mut [u8],
+    channel: Range<usize>,
+    data: Option<Field>,
+) -> Option<ServerMessage<'i>> {
+    let [result, events, serial] = members(text, data, ["result", "events", "serial"])?;
+    let serial = read_serial(text, serial);
+    Some(ServerMessage::Resumed {
+        channel: text_at(text, channel),
+        complete: text_at(text, result?.place) == "complete",
+        events: text_at(text, events?.place).parse().ok()?,
+        serial,
+    })
 }
 
 fn signed_in<'i>(text: &'i mut [u8], data: Option<Field>) -> Option<ServerMessage<'i>> {

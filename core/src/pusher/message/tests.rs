@@ -79,7 +79,7 @@ const MESSAGES: &[(&str, &str, &str, &str)] = &[
         "client-hi",
         r#""channel":"c","user_id":"77","#,
         r#"{"a":1}"#,
-        r#"Event { channel: Some("c"), event: "client-hi", data: Some("{\"a\":1}"), user_id: Some("77") }"#,
+        r#"Event { channel: Some("c"), event: "client-hi", data: Some("{\"a\":1}"), user_id: Some("77"), serial: None }"#,
     ),
 ];
 
@@ -115,7 +115,8 @@ fn a_payload_is_decoded_once() {
         assert_eq!(data, expected);
     }
     let mut text = *br#"{"event":"e"}"#;
-    let bare = ServerMessage::Event { channel: None, event: "e", data: None, user_id: None };
+    let bare =
+        ServerMessage::Event { channel: None, event: "e", data: None, user_id: None, serial: None };
     assert_eq!(ServerMessage::parse(&mut text), Ok(bare));
 }
 
@@ -207,6 +208,7 @@ proptest! {
         });
         let expected = ServerMessage::Event {
             channel: Some(&channel), event: &name, data: Some(&text), user_id: Some(&text),
+            serial: None,
         };
         prop_assert_eq!(ServerMessage::parse(&mut bytes), Ok(expected));
 

@@ -27,7 +27,7 @@ use semihosting::{print, println};
 use serde::{Deserialize, Serialize};
 use static_cell::{ConstStaticCell, StaticCell};
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::{ChannelEvent, Client, ClientConfig, ClientEvent};
+use tidings_core::pusher::client::{ChannelEvent, Client, ClientConfig, ClientEvent, Position};
 use tidings_core::pusher::parse_payload;
 use tidings_embassy::net::{self, Resources};
 use tidings_embassy::{Application, End, LocalSigner, Outbox, Session};
@@ -111,7 +111,8 @@ async fn device(stack: Stack<'static>, options: &'static Options) {
     config.pong_timeout_s = options.pong_timeout_s;
     let mut client = Client::<_, Vec<_, 4>>::new(Chance, Vec::new());
     for channel in [TELEMETRY, DEVICES] {
-        client.subscribe(channel).expect("a channel's name");
+        let channel = client.subscribe(channel).expect("a channel's name");
+        client.resume(channel, Position::Latest).expect("it is there");
     }
     let key: &'static str = &options.key;
     let mut signer = LocalSigner::new(key, options.secret.as_bytes(), MEMBER);
@@ -187,6 +188,10 @@ impl Application for Device {
                 if self.commands % 100 == 0 {
                     println!("commands {}", self.commands);
                 }
+            }
+            ChannelEvent::Resumed { complete, events } => {
+                let result = if complete { "complete" } else { "gap" };
+                println!("resumed {channel} {result} with {events}");
             }
             ChannelEvent::Subscribed { presence } => match presence {
                 Some(presence) => println!("subscribed {channel} members {}", presence.count()),

@@ -153,7 +153,8 @@ fn events_reach_their_channel_and_no_other() {
     let miss = server(|tx| encode_cache_miss(tx, "cache-b"));
     let count = server(|tx| encode_subscription_count(tx, "a", 3));
     let input = [event("cache-b", "e", "1"), event("c", "e", "2"), count, miss].concat();
-    let message = ChannelEvent::Message { event: "e", data: Some("1"), user_id: None };
+    let message =
+        ChannelEvent::Message { event: "e", data: Some("1"), user_id: None, serial: None };
     let expected = [on(b, message), on(a, ChannelEvent::Count(3)), on(b, ChannelEvent::CacheMiss)];
     assert_eq!(session.feed(at(1), input), expected);
     let global = frame(Opcode::Text, br#"{"event":"e","data":"x"}"#);
@@ -266,7 +267,8 @@ fn encrypted_events_arrive_plain_and_a_changed_secret_is_told() {
     session.connect(at(0));
     session.write(|client, tx| client.authorize_encrypted(a, ID, "k:s", secret(1), tx)).unwrap();
     session.feed(at(0), succeeded("private-encrypted-a"));
-    let message = |data| ChannelEvent::Message { event: "e", data: Some(data), user_id: None };
+    let message =
+        |data| ChannelEvent::Message { event: "e", data: Some(data), user_id: None, serial: None };
     let data = r#"{"n":"Zoë"}"#;
     assert_eq!(session.feed(at(1), sealed(1, data)), [on(a, message(data))]);
     assert_eq!(

@@ -16,6 +16,8 @@ mod channels;
 mod life;
 #[cfg(feature = "serde")]
 mod payload;
+#[cfg(feature = "resume")]
+mod resume;
 mod splits;
 
 const ID: SocketId = SocketId::new(1001, 2001);
@@ -173,7 +175,8 @@ fn frames(mut bytes: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
 fn the_machines_are_small() {
     // A secret takes 33 bytes of each place.
     let secrets = if cfg!(feature = "encrypted") { 8 * 40 } else { 0 };
-    assert!(size_of::<FixedClient<&str, Counter, 8>>() <= 512 + secrets);
+    let positions = if cfg!(feature = "resume") { 8 * 16 } else { 0 };
+    assert!(size_of::<FixedClient<&str, Counter, 8>>() <= 512 + secrets + positions);
     assert!(size_of::<ClientEvent<'_>>() <= 96);
-    assert!(size_of::<Slot<&str>>() <= 24 + secrets / 8);
+    assert!(size_of::<Slot<&str>>() <= 24 + (secrets + positions) / 8);
 }

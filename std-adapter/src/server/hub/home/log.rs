@@ -5,6 +5,7 @@ use crate::app::App;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, VecDeque};
+use tidings_core::pusher::Serial;
 use tidings_core::time::Instant;
 
 /// What an event and a log take beside their frames and names.
@@ -115,14 +116,14 @@ impl Logs {
     }
 
     fn serial(&self, number: u64) -> String {
-        format!("{:08x}-{number}", self.epoch)
+        Serial::new(self.epoch, number).to_string()
     }
 
     /// The number of a serial of this run; `None` for any other text.
     fn number(&self, serial: &str) -> Option<u64> {
-        let (epoch, number) = serial.split_once('-')?;
-        let number = number.parse().ok().filter(|number| *number <= self.last)?;
-        (u32::from_str_radix(epoch, 16) == Ok(self.epoch)).then_some(number)
+        let serial = Serial::parse(serial)?;
+        let known = serial.epoch() == self.epoch && serial.number() <= self.last;
+        known.then(|| serial.number())
     }
 
     /// The log of a channel, begun if there is none.
