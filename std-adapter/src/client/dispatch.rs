@@ -91,12 +91,10 @@ impl Inner {
             ClientEvent::Unreadable { error } => {
                 Notice::Unreadable { reason: error.to_string().into() }
             }
-            ClientEvent::Unrouted { event, data } => Notice::Unrouted(Message {
-                event: event.into(),
-                data: data.map(Into::into),
-                user_id: None,
-                serial: None,
-            }),
+            ClientEvent::Unrouted { event, data } => {
+                let (event, data) = (event.into(), data.map(Into::into));
+                Notice::Unrouted(Message { event, data, user_id: None, serial: None })
+            }
             ClientEvent::Watchlist(list) => {
                 Notice::Watchlist { online: ids(list.online()), offline: ids(list.offline()) }
             }
