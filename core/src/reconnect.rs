@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_double_up_to_a_minute_and_never_end() {
+    fn fr_043_fr_044_delays_double_up_to_a_minute_and_never_end() {
         let mut reconnect = Reconnect::new();
         for expected in [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000] {
             let low = delay(reconnect.clone().ended(at(0), Advice::BackOff, 0));

@@ -115,7 +115,7 @@ async fn connected_tells_the_socket_id_that_a_publish_can_leave_out() {
 }
 
 #[tokio::test]
-async fn who_is_there_is_known_and_kept() {
+async fn fr_072_who_is_there_is_known_and_kept() {
     let server = start();
     let (ann, bob) = (named(&server, "ann"), named(&server, "bob"));
     let mut room = ann.subscribe("presence-room").unwrap();
@@ -223,7 +223,7 @@ async fn a_restarted_server_has_every_subscription_again_once() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_not_tried_again_and_the_error_says_what_to_do() {
+async fn fr_045_an_unknown_key_is_not_tried_again_and_the_error_says_what_to_do() {
     let server = start();
     let address = address(&server);
     let client = Client::builder("nokey").host("127.0.0.1", address.port()).start().unwrap();
@@ -240,7 +240,7 @@ async fn an_unknown_key_is_not_tried_again_and_the_error_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_waited_for() {
+async fn fr_050_a_server_that_is_not_there_is_waited_for() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap();
     drop(held);
@@ -259,7 +259,7 @@ async fn a_server_that_is_not_there_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_cannot_be_reached_is_tried_for_ever() {
+async fn fr_043_a_host_that_cannot_be_reached_is_tried_for_ever() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     drop(held);
@@ -278,7 +278,7 @@ async fn a_host_that_cannot_be_reached_is_tried_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn fr_049_a_server_that_says_nothing_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let client = Client::builder("key").host("127.0.0.1", port).start().unwrap();
@@ -289,7 +289,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn one_refused_channel_leaves_the_others_alone() {
+async fn fr_058_one_refused_channel_leaves_the_others_alone() {
     let server = start();
     let own = Authorizer::secret("key", "secret");
     let asked = Arc::new(AtomicU32::new(0));
@@ -458,6 +458,23 @@ async fn closing_ends_the_connection_and_the_subscriptions() {
     assert_eq!(patiently(all.next()).await, None);
     assert_eq!(patiently(client.connected()).await.unwrap_err().map(|e| e.to_string()), None);
     eventually("the connection has ended", || server.connections("id") == 0).await;
+}
+
+#[tokio::test]
+async fn fr_047_closing_does_not_wait_for_the_next_attempt() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    drop(held);
+    let client = Client::builder("key").host("127.0.0.1", port).start().unwrap();
+    // From the eighth attempt on the client waits for a minute, which nobody has here.
+    tokio::time::pause();
+    let long = |s: &State| matches!(s, State::Waiting { delay, .. } if delay.as_secs() > 40);
+    let mut states = client.states();
+    while !long(&states.next().await.expect("it does not stop")) {}
+    let before = tokio::time::Instant::now();
+    client.close().await;
+    assert!(before.elapsed() < Duration::from_secs(1), "by the paused clock");
+    assert!(matches!(client.state(), State::Stopped { error: None }));
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn a_restarted_program_goes_on_from_the_serial_that_it_stored() {
 }
 
 #[tokio::test]
-async fn more_than_is_kept_is_a_gap() {
+async fn fr_108_more_than_is_kept_is_a_gap() {
     let server = keeping(2);
     let cable = Cable::to(address(&server)).await;
     let client = client(cable.address);

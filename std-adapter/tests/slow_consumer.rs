@@ -81,7 +81,7 @@ fn one_that_catches_up_in_time_loses_nothing() {
 }
 
 #[test]
-fn one_that_asks_and_never_reads_stalls_itself() {
+fn fr_116_one_that_asks_and_never_reads_stalls_itself() {
     let server = start_with(app(), |config| config.max_queue_bytes = 1_000_000);
     let mut client = Client::connect(&server);
     let stream = client.ws.get_mut();

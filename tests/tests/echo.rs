@@ -136,7 +136,7 @@ fn a_ping_between_fragments_is_answered_before_the_message() {
 }
 
 #[test]
-fn a_close_that_we_begin_is_answered_and_the_server_ends_the_transport() {
+fn fr_032_a_close_that_we_begin_is_answered_and_the_server_ends_the_transport() {
     let mut client = Client::connect();
     let mut tx = TxBuf::new(&mut client.output);
     client.connection.close(CloseCode::SERVICE_RESTART, "moving", &mut tx).unwrap();

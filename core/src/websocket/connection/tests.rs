@@ -131,7 +131,7 @@ fn a_step_without_room_for_an_answer_changes_nothing() {
 }
 
 #[test]
-fn the_peers_close_is_answered_with_its_code() {
+fn fr_028_the_peers_close_is_answered_with_its_code() {
     let mut server = server();
     let mut frame = masked(0x88, b"\x0F\xA1no more");
     let (result, written) = step(&mut server, &mut frame);
@@ -156,7 +156,7 @@ fn a_close_without_a_code_is_answered_without_one() {
 }
 
 #[test]
-fn nothing_is_sent_behind_our_close_frame() {
+fn fr_029_nothing_is_sent_behind_our_close_frame() {
     let mut server = server();
     let mut memory = [0; 256];
     let mut tx = TxBuf::new(&mut memory);

@@ -31,6 +31,33 @@ fn channels_are_subscribed_to_in_order_on_every_connection() {
 }
 
 #[test]
+fn fr_053_a_subscription_that_was_not_answered_is_asked_for_again() {
+    let mut session = Session::online(&["a"]);
+    let channel = session.client.find("a").unwrap();
+    assert_eq!(session.sent(), [subscribe("a", "")]);
+    let _ = session.client.handle_eof(at(1));
+    session.connect(at(2));
+    assert_eq!(session.sent(), [subscribe("a", "")]);
+    assert_eq!(session.feed(at(3), succeeded("a")), [on(channel, SUBSCRIBED)]);
+}
+
+#[test]
+fn fr_060_a_channel_waits_for_the_attempt_that_succeeds() {
+    let mut session = Session::new();
+    let config = session.config;
+    session.write(|client, tx| client.open(&config, at(0), tx)).unwrap();
+    session.out.clear();
+    let channel = session.client.subscribe("a").unwrap();
+    session.feed(at(0), b"HTTP/1.1 503 Service Unavailable\r\n\r\n".to_vec());
+    assert_eq!(session.sent(), [""; 0]);
+    session.upgrade(at(1));
+    assert_eq!(session.sent(), [""; 0], "the connection is not established yet");
+    session.feed(at(1), established(ID, 120));
+    assert_eq!(session.sent(), [subscribe("a", "")]);
+    assert_eq!(session.client.subscription(channel), Some(Subscription::Requested));
+}
+
+#[test]
 fn a_private_channel_asks_for_a_signature_of_this_connection() {
     let mut session = Session::new();
     let a = session.client.subscribe("private-a").unwrap();
@@ -50,7 +77,7 @@ fn a_private_channel_asks_for_a_signature_of_this_connection() {
 }
 
 #[test]
-fn a_signature_never_survives_a_reconnect() {
+fn fr_058_a_signature_never_survives_a_reconnect() {
     let mut session = Session::new();
     let a = session.client.subscribe("private-a").unwrap();
     session.connect(at(0));
@@ -99,7 +126,7 @@ fn one_refusal_leaves_the_others_alone_and_can_be_retried() {
 }
 
 #[test]
-fn presence_tells_who_is_there_and_who_comes_and_goes() {
+fn fr_072_presence_tells_who_is_there_and_who_comes_and_goes() {
     let mut session = Session::new();
     let room = session.client.subscribe("presence-room").unwrap();
     session.connect(at(0));

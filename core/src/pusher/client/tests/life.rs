@@ -94,7 +94,7 @@ fn opening_has_one_time_for_all_of_it() {
 }
 
 #[test]
-fn silence_is_asked_about_and_then_ends_the_connection() {
+fn fr_036_fr_039_fr_041_silence_is_asked_about_and_then_ends_the_connection() {
     let mut session = Session::new();
     session.upgrade(at(0));
     session.feed(at(0), established(ID, 30));
@@ -117,6 +117,62 @@ fn silence_is_asked_about_and_then_ends_the_connection() {
     let timeout = session.write(|client, tx| client.handle_timeout(&config, at(110_000), tx));
     assert_eq!(timeout, Ok(Timeout::Drop { advice: Advice::ReconnectNow, timer: Timer::Pong }));
     assert!(session.client.is_idle());
+    assert_eq!(session.client.handle_eof(at(110_001)), None, "it has ended once");
+}
+
+#[test]
+fn fr_035_what_a_connection_left_behind_does_not_hold_up_the_next_ones_pings() {
+    let mut session = Session::online(&[]);
+    let config = session.config;
+    let full = session.client.close(at(1), &mut TxBuf::new(&mut []));
+    assert!(matches!(full, Err(SendError::Capacity(_))), "{full:?}");
+    let timeout = session.write(|client, tx| client.handle_timeout(&config, at(120_000), tx));
+    assert_eq!(timeout, Ok(Timeout::Pinged));
+    session.write(|client, tx| client.close(at(120_001), tx)).unwrap();
+    let _ = session.client.handle_eof(at(120_002));
+    session.out.clear();
+    session.connect(at(200_000));
+    session.out.clear();
+    let timeout = session.write(|client, tx| client.handle_timeout(&config, at(320_000), tx));
+    assert_eq!(timeout, Ok(Timeout::Pinged));
+    assert_eq!(session.sent(), [r#"{"event":"pusher:ping","data":{}}"#]);
+}
+
+#[test]
+fn fr_048_a_hundred_connections_in_turn_and_none_twice() {
+    let mut session = Session::new();
+    for round in 0..100 {
+        session.connect(at(round));
+        let config = session.config;
+        let again = session.write(|client, tx| client.open(&config, at(round), tx));
+        assert_eq!(again, Err(UsageError::NotOpen.into()));
+        assert!(session.client.is_online());
+        session.out.clear();
+        session.write(|client, tx| client.close(at(round), tx)).unwrap();
+        session.feed(at(round), frame(Opcode::Close, &[3, 232]));
+        assert!(session.client.is_idle());
+        session.out.clear();
+    }
+}
+
+#[test]
+fn fr_133_pings_are_on_time_where_a_clock_of_32_bits_wraps() {
+    for wrap in [1u64 << 31, 1 << 32] {
+        let mut session = Session::new();
+        session.config.activity_timeout_s = 10;
+        let config = session.config;
+        let mut now = wrap - 5000;
+        session.connect(at(now));
+        session.out.clear();
+        for _ in 0..6 {
+            now += 10_000;
+            let deadline = session.client.poll_timeout(&config);
+            assert_eq!(deadline, Some(Deadline { at: at(now), timer: Timer::Activity }));
+            let timeout = session.write(|client, tx| client.handle_timeout(&config, at(now), tx));
+            assert_eq!(timeout, Ok(Timeout::Pinged));
+            session.feed(at(now), frame(Opcode::Text, br#"{"event":"pusher:pong"}"#));
+        }
+    }
 }
 
 #[test]
@@ -148,7 +204,7 @@ fn bytes_that_cannot_be_used_yet_are_no_sign_of_life() {
 }
 
 #[test]
-fn pings_of_both_kinds_are_answered() {
+fn fr_037_pings_of_both_kinds_are_answered() {
     let mut session = Session::online(&[]);
     let ping = frame(Opcode::Text, br#"{"event":"pusher:ping","data":{}}"#);
     assert_eq!(session.feed(at(1), [ping, frame(Opcode::Ping, b"x")].concat()), [""; 0]);
@@ -158,7 +214,7 @@ fn pings_of_both_kinds_are_answered() {
 }
 
 #[test]
-fn every_close_code_has_its_advice() {
+fn fr_045_every_close_code_has_its_advice() {
     for (code, advice) in [
         (1000, Advice::BackOff),
         (4000, Advice::UseTls),
@@ -218,7 +274,7 @@ fn what_an_error_told_is_forgotten_with_its_connection() {
 }
 
 #[test]
-fn closing_waits_for_the_servers_part_but_not_for_ever() {
+fn fr_031_closing_waits_for_the_servers_part_but_not_for_ever() {
     let mut session = Session::new();
     assert_eq!(
         session.write(|client, tx| client.close(at(0), tx)),
@@ -260,7 +316,7 @@ fn a_broken_rule_is_told_to_the_server() {
 }
 
 #[test]
-fn a_message_over_the_limit_passes_by_and_is_told_with_its_size() {
+fn fr_111_fr_120_a_message_over_the_limit_passes_by_and_is_told_with_its_size() {
     let mut session = Session::online(&["a"]);
     session.feed(at(1), succeeded("a"));
     let long = event("a", "e", &"x".repeat(600));

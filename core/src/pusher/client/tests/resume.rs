@@ -61,7 +61,7 @@ fn a_replay_that_breaks_off_is_asked_for_again() {
 }
 
 #[test]
-fn a_gap_is_told_and_the_place_is_that_of_the_server() {
+fn fr_063_fr_108_a_gap_is_told_and_the_place_is_that_of_the_server() {
     let (mut session, _) = session(Position::After(Serial::new(0xcd, 90)));
     session.sent();
     session.feed(at(0), succeeded(NEWS));
