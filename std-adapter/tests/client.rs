@@ -487,16 +487,3 @@ async fn the_last_user_ends_the_connection() {
     drop(all);
     eventually("the connection has ended", || server.connections("id") == 0).await;
 }
-
-#[tokio::test]
-async fn options_that_make_no_request_are_refused() {
-    for builder in [
-        Client::builder("a key"),
-        Client::builder(""),
-        Client::builder("key").host("", 80),
-        Client::builder("key").host("h", 0),
-        Client::builder("key").header("Origin", "a\r\nb"),
-    ] {
-        builder.start().unwrap_err();
-    }
-}

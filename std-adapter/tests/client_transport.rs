@@ -277,3 +277,16 @@ async fn sealed_payloads_are_opened_and_those_of_others_are_not_passed_on() {
     server.publish("id", plain).unwrap();
     assert_eq!(next(&mut diary).await, Event::Sealed { event: "plain".into() });
 }
+
+#[tokio::test]
+async fn options_that_make_no_request_are_refused() {
+    for builder in [
+        Client::builder("a key"),
+        Client::builder(""),
+        Client::builder("key").host("", 80),
+        Client::builder("key").host("h", 0),
+        Client::builder("key").header("Origin", "a\r\nb"),
+    ] {
+        builder.start().unwrap_err();
+    }
+}
