@@ -3,7 +3,7 @@
 //! The protocol is that of [`tidings_core`]; here is what moves its bytes:
 //!
 //! - [`Session`] runs one connection over anything that reads and writes (`embedded-io-async`).
-//! - [`net`] connects it over embassy-net, again and again.
+//! - [`net`] connects it over embassy-net, again and again; with the feature `tls` over TLS.
 //! - [`Outbox`] is the application's end: events to trigger, queued or of each kind the latest only.
 //! - [`Application`] is told what happens; [`Authorizer`] signs for private channels.
 #![no_std]
@@ -19,6 +19,8 @@ mod application;
 pub mod net;
 mod outbox;
 mod session;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use application::{Application, Authorizer, Denied, LocalSigner};
 pub use outbox::{Outbox, OutboxFull, Outgoing};

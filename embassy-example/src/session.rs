@@ -1,5 +1,7 @@
 //! One connection: bytes between a transport and the core's machine.
 
+use core::pin::pin;
+
 use embassy_futures::select::{Either3, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::{Instant as Clock, Timer};
@@ -50,6 +52,9 @@ pub enum End {
     Transport(ErrorKind),
     /// The configuration cannot be put into a request.
     Config,
+    /// The connection could not be secured, or did not stay so.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::Failure),
 }
 
 /// A client with what it needs to run a connection.
@@ -66,6 +71,14 @@ pub(crate) fn now() -> Instant {
     Instant::from_millis(Clock::now().as_millis())
 }
 
+/// The transport with the memory in front of it.
+struct Line<'l, R, W> {
+    reader: &'l mut R,
+    writer: &'l mut W,
+    rx: RxBuf<'l>,
+    tx: TxBuf<'l>,
+}
+
 /// What is to be done between two steps.
 enum Do {
     Again,
@@ -76,10 +89,11 @@ enum Do {
 }
 
 impl<R: Entropy, const CHANNELS: usize> Session<'_, R, CHANNELS> {
-    /// Opens a connection over `io`, which is connected, and runs it to its end.
+    /// Opens a connection over a transport, which is connected, and runs it to its end.
     ///
     /// Events go to `app`, signatures come from `authorizer`, and what `outbox` holds is sent as soon as its channel's
-    /// subscription is in force. The transport's `read` must be cancel-safe, as that of a TCP socket of embassy-net is.
+    /// subscription is in force. A read that has begun is given up only at the end of the connection, so that `reader` needs
+    /// not be cancel-safe.
     pub async fn run<
         M: RawMutex,
         const RX: usize,
@@ -88,18 +102,19 @@ impl<R: Entropy, const CHANNELS: usize> Session<'_, R, CHANNELS> {
         const DATA: usize,
     >(
         &mut self,
-        io: &mut (impl Read + Write),
+        reader: &mut impl Read,
+        writer: &mut impl Write,
         buffers: &mut Buffers<RX, TX>,
         outbox: &Outbox<M, LEN, DATA>,
         authorizer: &mut impl Authorizer,
         app: &mut impl Application,
     ) -> End {
-        let mut rx = RxBuf::new(&mut buffers.rx);
-        let mut tx = TxBuf::new(&mut buffers.tx);
-        if self.client.open(self.config, now(), &mut tx).is_err() {
+        let (rx, tx) = (RxBuf::new(&mut buffers.rx), TxBuf::new(&mut buffers.tx));
+        let mut line = Line { reader, writer, rx, tx };
+        if self.client.open(self.config, now(), &mut line.tx).is_err() {
             return End::Config;
         }
-        let end = self.drive(io, &mut rx, &mut tx, outbox, authorizer, app).await;
+        let end = self.drive(&mut line, outbox, authorizer, app).await;
         // Whatever happened, the next connection starts from nothing.
         let _ = self.client.handle_eof(now());
         end
@@ -107,38 +122,29 @@ impl<R: Entropy, const CHANNELS: usize> Session<'_, R, CHANNELS> {
 
     async fn drive<M: RawMutex, const LEN: usize, const DATA: usize>(
         &mut self,
-        io: &mut (impl Read + Write),
-        rx: &mut RxBuf<'_>,
-        tx: &mut TxBuf<'_>,
+        line: &mut Line<'_, impl Read, impl Write>,
         outbox: &Outbox<M, LEN, DATA>,
         authorizer: &mut impl Authorizer,
         app: &mut impl Application,
     ) -> End {
         loop {
-            match self.step(rx, tx, app) {
+            match self.step(&mut line.rx, &mut line.tx, app) {
                 Do::Again => {}
                 Do::Ask(channel, socket_id) => {
-                    self.answer(channel, socket_id, authorizer, tx).await;
+                    self.answer(channel, socket_id, authorizer, &mut line.tx).await;
                 }
                 Do::End(advice) => {
-                    let _ = write(io, tx).await; // the peer may be gone
+                    let _ = write(line.writer, &mut line.tx).await; // the peer may be gone
                     return End::Closed(advice);
                 }
-                Do::Write if tx.is_empty() => return End::Memory,
+                Do::Write if line.tx.is_empty() => return End::Memory,
                 Do::Write => {
-                    if let Err(error) = write(io, tx).await {
+                    if let Err(error) = write(line.writer, &mut line.tx).await {
                         return End::Transport(error);
                     }
                 }
                 Do::Wait => {
-                    self.send(outbox, tx);
-                    if let Err(error) = write(io, tx).await {
-                        return End::Transport(error);
-                    }
-                    if self.sendable(outbox) {
-                        continue;
-                    }
-                    if let Some(end) = self.wait(io, rx, tx, outbox, app).await {
+                    if let Err(end) = self.wait(line, outbox, app).await {
                         return end;
                     }
                 }
@@ -223,8 +229,24 @@ impl<R: Entropy, const CHANNELS: usize> Session<'_, R, CHANNELS> {
         ready
     }
 
+    /// Sends what is written, and of the outbox what can be sent.
+    async fn send<M: RawMutex, const LEN: usize, const DATA: usize>(
+        &mut self,
+        writer: &mut impl Write,
+        outbox: &Outbox<M, LEN, DATA>,
+        tx: &mut TxBuf<'_>,
+    ) -> Result<(), End> {
+        loop {
+            self.encode(outbox, tx);
+            write(writer, tx).await.map_err(End::Transport)?;
+            if !self.sendable(outbox) {
+                return Ok(());
+            }
+        }
+    }
+
     /// Writes events of the outbox into `tx`, as many as fit.
-    fn send<M: RawMutex, const LEN: usize, const DATA: usize>(
+    fn encode<M: RawMutex, const LEN: usize, const DATA: usize>(
         &mut self,
         outbox: &Outbox<M, LEN, DATA>,
         tx: &mut TxBuf<'_>,
@@ -245,55 +267,64 @@ impl<R: Entropy, const CHANNELS: usize> Session<'_, R, CHANNELS> {
         }
     }
 
-    /// Waits for input, time or the application; `Some` when the connection is over.
+    /// Sends what is to be sent, also while it waits for input; `Err` when the connection is over.
     async fn wait<M: RawMutex, const LEN: usize, const DATA: usize>(
         &mut self,
-        io: &mut impl Read,
-        rx: &mut RxBuf<'_>,
-        tx: &mut TxBuf<'_>,
+        line: &mut Line<'_, impl Read, impl Write>,
         outbox: &Outbox<M, LEN, DATA>,
         app: &mut impl Application,
-    ) -> Option<End> {
-        let spare = rx.spare_mut();
-        if spare.is_empty() {
-            return Some(End::Memory); // the head of the answer; messages are skipped in time
-        }
-        let deadline = async {
-            match self.client.poll_timeout(self.config) {
-                Some(deadline) => Timer::at(Clock::from_millis(deadline.at.as_millis())).await,
-                None => core::future::pending().await,
+    ) -> Result<(), End> {
+        let Line { reader, writer, rx, tx } = line;
+        let count = {
+            let spare = rx.spare_mut();
+            if spare.is_empty() {
+                return Err(End::Memory); // the head of the answer; messages are skipped in time
+            }
+            // What time and the application bring is only to be sent: the read goes on meanwhile.
+            let mut read = pin!(reader.read(spare));
+            loop {
+                self.send(*writer, outbox, tx).await?;
+                let deadline = async {
+                    match self.client.poll_timeout(self.config) {
+                        Some(deadline) => {
+                            Timer::at(Clock::from_millis(deadline.at.as_millis())).await;
+                        }
+                        None => core::future::pending().await,
+                    }
+                };
+                match select3(read.as_mut(), deadline, outbox.filled()).await {
+                    Either3::First(Ok(count)) => break count,
+                    Either3::First(Err(error)) => return Err(End::Transport(error.kind())),
+                    Either3::Second(()) => {
+                        let timeout = self.client.handle_timeout(self.config, now(), tx);
+                        if let Ok(Timeout::Drop { advice, .. }) = timeout {
+                            return Err(End::Closed(advice));
+                        }
+                    }
+                    Either3::Third(()) => {}
+                }
             }
         };
-        match select3(io.read(spare), deadline, outbox.filled()).await {
-            Either3::First(Ok(0)) => {
-                let event = self.client.handle_eof(now());
-                let ClientEvent::Closed { advice, .. } = event? else { return None };
-                event.into_iter().for_each(|event| app.connection_event(event));
-                Some(End::Closed(advice))
-            }
-            Either3::First(Ok(count)) => {
-                rx.commit(count);
-                None
-            }
-            Either3::First(Err(error)) => Some(End::Transport(error.kind())),
-            Either3::Second(()) => match self.client.handle_timeout(self.config, now(), tx) {
-                Ok(Timeout::Drop { advice, .. }) => Some(End::Closed(advice)),
-                Ok(_) | Err(_) => None,
-            },
-            Either3::Third(()) => None,
+        if count > 0 {
+            rx.commit(count);
+            return Ok(());
         }
+        let event = self.client.handle_eof(now());
+        let Some(ClientEvent::Closed { advice, .. }) = event else { return Ok(()) };
+        event.into_iter().for_each(|event| app.connection_event(event));
+        Err(End::Closed(advice))
     }
 }
 
-async fn write(io: &mut impl Write, tx: &mut TxBuf<'_>) -> Result<(), ErrorKind> {
+async fn write(writer: &mut impl Write, tx: &mut TxBuf<'_>) -> Result<(), ErrorKind> {
     if tx.is_empty() {
         return Ok(());
     }
-    let written = io.write_all(tx.written()).await;
+    let written = writer.write_all(tx.written()).await;
     tx.clear();
     written.map_err(|error| error.kind())?;
-    io.flush().await.map_err(|error| error.kind())
+    writer.flush().await.map_err(|error| error.kind())
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,15 +24,15 @@ use crate::LocalSigner;
 const ID: SocketId = SocketId::new(12, 34);
 
 /// A server at the other end of the wire, which hands out `piece` bytes a read and closes after `until` client events.
-struct Server {
+pub(crate) struct Server {
     conn: ServerConn,
     config: ServerConfig,
     upgraded: bool,
-    unread: Vec<u8>,
-    to_client: VecDeque<u8>,
+    pub(crate) unread: Vec<u8>,
+    pub(crate) to_client: VecDeque<u8>,
     piece: usize,
     until: usize,
-    triggered: Vec<String>,
+    pub(crate) triggered: Vec<String>,
 }
 
 struct Wire<'s>(&'s RefCell<Server>);
@@ -64,7 +64,7 @@ impl Write for Wire<'_> {
 }
 
 impl Server {
-    fn new(piece: usize, until: usize) -> RefCell<Self> {
+    pub(crate) fn new(piece: usize, until: usize) -> RefCell<Self> {
         let config = ServerConfig::new();
         RefCell::new(Self {
             conn: ServerConn::new(ID, &config, Instant::from_millis(0)),
@@ -78,14 +78,14 @@ impl Server {
         })
     }
 
-    fn write(&mut self, encode: impl FnOnce(&mut TxBuf<'_>) -> Result<(), TxFull>) {
+    pub(crate) fn write(&mut self, encode: impl FnOnce(&mut TxBuf<'_>) -> Result<(), TxFull>) {
         let mut memory = [0; 1024];
         let mut tx = TxBuf::new(&mut memory);
         encode(&mut tx).unwrap();
         self.to_client.extend(tx.written());
     }
 
-    fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         let now = Instant::from_millis(0);
         let mut memory = [0; 2048];
         if !self.upgraded {
@@ -139,7 +139,7 @@ impl Server {
 }
 
 #[derive(Default)]
-struct Notes(Vec<String>);
+pub(crate) struct Notes(pub(crate) Vec<String>);
 
 impl Application for Notes {
     fn channel_event(&mut self, channel: &str, event: ChannelEvent<'_>) {
@@ -153,7 +153,7 @@ impl Application for Notes {
     }
 }
 
-struct Zeros;
+pub(crate) struct Zeros;
 
 impl Entropy for Zeros {
     fn fill(&mut self, out: &mut [u8]) {
@@ -161,7 +161,7 @@ impl Entropy for Zeros {
     }
 }
 
-type TestBox = Outbox<NoopRawMutex, 4, 64>;
+pub(crate) type TestBox = Outbox<NoopRawMutex, 4, 64>;
 
 fn run<const RX: usize, const TX: usize>(
     server: &RefCell<Server>,
@@ -176,8 +176,8 @@ fn run<const RX: usize, const TX: usize>(
     let mut buffers = Buffers::<RX, TX>::new();
     let mut signer = LocalSigner::new("key", b"secret", r#"{"user_id":"7"}"#);
     let mut notes = Notes::default();
-    let mut wire = Wire(server);
-    let run = session.run(&mut wire, &mut buffers, outbox, &mut signer, &mut notes);
+    let (mut reader, mut writer) = (Wire(server), Wire(server));
+    let run = session.run(&mut reader, &mut writer, &mut buffers, outbox, &mut signer, &mut notes);
     let end = block_on(run);
     assert!(session.client.is_idle());
     (end, notes.0)
