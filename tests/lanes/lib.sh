@@ -94,6 +94,7 @@ need_embedded_rust() {
   EMBEDDED_RUST=$(dirname "$(dpkg -L rustc-web | grep -m1 'bin/rustc$')")
 }
 
-embedded_cargo() { # COMMAND ARGUMENTS...: without the library alloc, so that what wants a heap does not build
-  PATH="$EMBEDDED_RUST:$PATH" RUSTC_BOOTSTRAP=1 cargo "$1" -Zbuild-std=core "${@:2}"
+# COMMAND ARGUMENTS...: without the library alloc, unless BUILD_STD has it, so that what wants a heap does not build
+embedded_cargo() {
+  PATH="$EMBEDDED_RUST:$PATH" RUSTC_BOOTSTRAP=1 cargo "$1" "-Zbuild-std=${BUILD_STD:-core}" "${@:2}"
 }
