@@ -2,12 +2,17 @@
 //
 //   node run.mjs FIRMWARE PROGRAM SCENARIO...
 //
-// Without a scenario it runs those that need no rights. `loss` expects a device tap0 with 10.0.2.2/24 that loses packets.
-import { spawn } from "node:child_process";
+// Without a scenario it runs those that need no rights. `loss` and `tlsloss` expect a device tap0 with 10.0.2.2/24 that loses
+// packets, `host` and `tlshost` one that does not, and for FIRMWARE the program for the host; all that begin with tls want
+// it to be built with the feature `tls`.
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, createPublicKey } from "node:crypto";
 import { once } from "node:events";
+import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import tls from "node:tls";
 import { createRequire } from "node:module";
 
 const require = createRequire(path.join(process.cwd(), "tests/clients/node/package.json"));
@@ -65,6 +70,49 @@ async function freePort() {
   return port;
 }
 
+// A key, its certificate, and its pin by a way of its own.
+function identity() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tidings-tls-"));
+  const [keyFile, certFile] = ["key.pem", "cert.pem"].map((name) => path.join(folder, name));
+  execFileSync("openssl", [
+    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+    "-subj", "/CN=a-server", "-keyout", keyFile, "-out", certFile,
+  ], { stdio: "pipe" });
+  const [key, cert] = [fs.readFileSync(keyFile), fs.readFileSync(certFile)];
+  fs.rmSync(folder, { recursive: true });
+  const info = createPublicKey(cert).export({ type: "spki", format: "der" });
+  return { key, cert, pin: createHash("sha256").update(info).digest("hex") };
+}
+
+// TLS before the server, as an operator would put it there.
+class Front {
+  static async before(world, identity) {
+    const front = new Front();
+    front.sockets = new Set();
+    front.server = tls.createServer({ ...identity, minVersion: "TLSv1.3" }, (socket) => {
+      const plain = net.connect(world.port, world.host);
+      socket.pipe(plain).pipe(socket);
+      for (const end of [socket, plain]) {
+        front.sockets.add(end);
+        end.on("error", () => end.destroy());
+        end.on("close", () => (socket.destroy(), plain.destroy(), front.sockets.delete(end)));
+      }
+    });
+    front.server.on("tlsClientError", () => {});
+    front.server.listen(0, world.host);
+    await once(front.server, "listening");
+    front.port = front.server.address().port;
+    world.front = front;
+    return front;
+  }
+
+  // From now on with another key, for those who come back.
+  replace(identity) {
+    this.server.setSecureContext(identity);
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
+
 class World {
   constructor(host, port) {
     Object.assign(this, { host, port });
@@ -115,7 +163,12 @@ class World {
 
   device(args, network) {
     this.monitor = path.join(os.tmpdir(), `tidings-qemu-${process.pid}.sock`);
-    const words = ["fw", `host=${network.host}`, `port=${this.port}`, `key=${APP.key}`, `secret=${APP.secret}`, ...args];
+    const port = this.front?.port ?? this.port;
+    const words = ["fw", `host=${network.host}`, `port=${port}`, `key=${APP.key}`, `secret=${APP.secret}`, ...args];
+    if (!network.options) {
+      this.qemu = start(firmware, words.slice(1));
+      return;
+    }
     this.qemu = start("qemu-system-arm", [
       "-M", "mps2-an386", "-display", "none", "-serial", "none", "-monitor", `unix:${this.monitor},server,nowait`,
       "-semihosting-config", ["enable=on", "target=native", ...words.map((word) => `arg=${word}`)].join(","),
@@ -172,20 +225,30 @@ class World {
     socket.destroy();
   }
 
+  // How much of its stack the device has used, as it says itself.
+  stack() {
+    const sizes = this.qemu?.lines.map((text) => Number(/^stack (\d+)$/.exec(text)?.[1] ?? 0)) ?? [];
+    return Math.max(0, ...sizes);
+  }
+
+  async unplug(child) {
+    if (!child || child.gone) return;
+    child.kill("SIGCONT");
+    child.kill("SIGKILL");
+    await child.ended;
+  }
+
   async end() {
     this.client?.disconnect();
-    for (const child of [this.qemu, this.server]) {
-      if (!child || child.gone) continue;
-      child.kill("SIGCONT");
-      child.kill("SIGKILL");
-      await child.ended;
-    }
+    this.front?.server.close();
+    for (const child of [this.qemu, this.server]) await this.unplug(child);
   }
 }
 
 const SLIRP = { host: "10.0.2.2", options: ["-nic", "user,id=n0,model=lan9118"] };
 const DELAY = { host: "10.0.2.2", options: [...SLIRP.options, "-object", "filter-buffer,id=f0,netdev=n0,interval=200000"] };
 const TAP = { host: "10.0.2.2", options: ["-nic", "tap,id=n0,ifname=tap0,script=no,downscript=no,model=lan9118"] };
+const HOST = { host: "10.0.2.2" };
 const STATIC = ["address=10.0.2.15/24", "gateway=10.0.2.2"];
 
 const scenarios = {
@@ -242,6 +305,66 @@ const scenarios = {
     await world.hearReadings(300, 180);
     await world.command(300, 180);
   },
+  // Over TLS: a wrong pin is refused and the right one shown; with it all is as without TLS; the key is replaced by
+  // one that is pinned too, and by one that is not.
+  async tls(world) {
+    const [first, second, third] = [identity(), identity(), identity()];
+    const front = await Front.before(world, first);
+    world.device([`pin=${third.pin}`], SLIRP);
+    const refused = (identity) => new RegExp(`^ended .*not pinned.* ${identity.pin}$`);
+    let at = await line(world.qemu, refused(first), "refusal that shows the pin");
+    await line(world.qemu, refused(first), "second attempt", at);
+    const connected = world.qemu.lines.find((text) => text.startsWith("connected"));
+    if (connected) throw new Error(`it accepts a server with another key: ${connected}`);
+    await world.unplug(world.qemu);
+
+    await world.witness();
+    world.device([`pin=${first.pin}`, `pin=${second.pin}`, "readings=300", "pong-timeout=3"], SLIRP);
+    at = await world.standing();
+    await world.hearReadings(300);
+    await world.command(300);
+    front.replace(second);
+    at = await line(world.qemu, /^ended /, "end", at);
+    at = await world.standing(at);
+    world.server.kill("SIGSTOP");
+    at = await line(world.qemu, /^ended Closed\(ReconnectNow\)$/, "pong time-out", at);
+    world.server.kill("SIGCONT");
+    at = await world.standing(at);
+    front.replace(third);
+    await line(world.qemu, refused(third), "refusal of a key that is not pinned", at);
+  },
+  // Over TLS, one packet in twenty is lost, each way.
+  async tlsloss(world) {
+    const server = identity();
+    await Front.before(world, server);
+    await world.witness();
+    world.device([`pin=${server.pin}`, "readings=200", ...STATIC], TAP);
+    await world.standing();
+    await world.hearReadings(200, 180);
+    await world.command(200, 180);
+  },
+  // The same application as a program of the host.
+  async host(world) {
+    await world.witness();
+    world.device(["readings=1000", ...STATIC], HOST);
+    let at = await world.standing();
+    await world.hearReadings(1000);
+    await world.command(1000);
+    world.server.kill("SIGKILL");
+    await world.server.ended;
+    at = await line(world.qemu, /^ended /, "end", at);
+    await world.serve();
+    await world.standing(at);
+  },
+  async tlshost(world) {
+    const server = identity();
+    await Front.before(world, server);
+    await world.witness();
+    world.device([`pin=${server.pin}`, "readings=1000", ...STATIC], HOST);
+    await world.standing();
+    await world.hearReadings(1000);
+    await world.command(1000);
+  },
 };
 
 World.prototype.hearOne = async function hearOne() {
@@ -257,12 +380,14 @@ process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
 const names = wanted.length > 0 ? wanted : ["order", "server", "cable", "delay"];
 let failed = 0;
 for (const name of names) {
-  const world = new World(name === "loss" ? "10.0.2.2" : "127.0.0.1", await freePort());
+  const local = ["order", "server", "cable", "delay", "tls"].includes(name);
+  const world = new World(local ? "127.0.0.1" : "10.0.2.2", await freePort());
   const began = Date.now();
   try {
     await world.serve();
     await scenarios[name](world);
-    console.log(`${name}: passed in ${Math.round((Date.now() - began) / 1000)} s`);
+    const stack = world.stack() > 0 ? `, ${world.stack()} bytes of stack` : "";
+    console.log(`${name}: passed in ${Math.round((Date.now() - began) / 1000)} s${stack}`);
   } catch (error) {
     failed += 1;
     console.log(`${name}: failed: ${error.message ?? JSON.stringify(error)}`);
