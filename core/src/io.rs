@@ -255,18 +255,22 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Bytes that [`move_within`] moves at a time.
-const BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 16 };
+/// Bytes that [`move_within`] moves at a time. Small devices go without: there the code is what costs.
+const BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 1 };
 
 /// Moves `len` bytes from `from` to `to`, which may overlap; bytes outside `bytes` are left out.
 ///
 /// Without `copy_within`, whose checks are a panic path where code is made small.
 #[inline(never)]
 pub(crate) fn move_within(bytes: &mut [u8], from: usize, to: usize, len: usize) {
-    if from == to {
-        return;
+    if from != to {
+        move_blocks::<BLOCK>(bytes, from, to, len);
     }
-    let blocks = len / BLOCK;
+}
+
+#[inline(always)]
+fn move_blocks<const BLOCK: usize>(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    let blocks = if BLOCK == 1 { 0 } else { len.checked_div(BLOCK).unwrap_or_default() };
     let rest = blocks.wrapping_mul(BLOCK);
     if to < from {
         for block in 0..blocks {
@@ -339,6 +343,9 @@ mod tests {
                 move_within(&mut moved, from, to, len);
                 expected.copy_within(from..from + len, to);
                 assert_eq!(moved, expected, "{len} bytes from {from} to {to}");
+                let mut singly = bytes.clone();
+                move_blocks::<1>(&mut singly, from, to, len);
+                assert_eq!(singly, expected, "{len} bytes from {from} to {to}, one by one");
             }
         }
     }

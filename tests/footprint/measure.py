@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Measures the linked programs: flash above the base program, stack, and whether formatting code came in.
+"""Measures the linked programs: flash above the base program, stack, size of the machine, whether formatting code came
+in, and instructions for a frame.
 
-usage: measure.py FOLDER [--write]   FOLDER has the programs; --write makes TABLE anew
+usage: measure.py SPEED SIZE M0 [--write]
+
+The folders have the programs for a Cortex-M4 at opt-level s and at z, and for a Cortex-M0+ at s; --write makes TABLE anew.
 """
 import base64, hashlib, os, re, struct, subprocess, sys, tempfile
 
@@ -56,20 +59,27 @@ SCRIPTS = {
 }
 
 
+def qemu(program, *options):
+    out = subprocess.run(
+        ["timeout", "60", "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none",
+         "-nic", "user,restrict=on,model=lan9118", "-semihosting-config", "enable=on,target=native",
+         "-kernel", program, *options],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    report = dict(re.findall(r"^(\w+) (\d+)$", out.stdout.decode(errors="replace"), re.M))
+    if out.returncode:
+        sys.exit("%s ended with %d: %s" % (program, out.returncode, out.stdout))
+    return {name: int(value) for name, value in report.items()}
+
+
 def run(program, name):
     pieces, events = SCRIPTS[name]
     with tempfile.NamedTemporaryFile() as script:
         script.write(b"".join(struct.pack("<H", len(p)) + p for p in pieces) + b"\0\0")
         script.flush()
-        out = subprocess.run(
-            ["timeout", "60", "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none",
-             "-nic", "user,restrict=on,model=lan9118", "-semihosting-config", "enable=on,target=native",
-             "-device", "loader,file=%s,addr=0x21000000,force-raw=on" % script.name, "-kernel", program],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    report = dict(re.findall(r"^(\w+) (\d+)$", out.stdout.decode(errors="replace"), re.M))
-    if out.returncode or int(report.get("events", -1)) != events:
-        sys.exit("%s ended with %d and reported %s; %d events were expected" % (name, out.returncode, out.stdout, events))
-    return int(report["stack"])
+        report = qemu(program, "-device", "loader,file=%s,addr=0x21000000,force-raw=on" % script.name)
+    if report.get("events") != events:
+        sys.exit("%s reported %s; %d events were expected" % (name, report, events))
+    return report
 
 
 def flash(program):
@@ -83,16 +93,29 @@ def formats(program):
     return sum("core::fmt" in line for line in out.stdout.splitlines())
 
 
-def main(folder, write):
-    rows = {}
-    for name in PROGRAMS:
-        program = os.path.join(folder, name)
-        rows[name] = (flash(program), run(program, name), formats(program))
-    base = rows["base"]
-    lines = ["| program | flash | stack | symbols of core::fmt |", "|---|---:|---:|---:|"]
+def above_base(measure, folder):
+    values = {name: measure(os.path.join(folder, name), name) for name in PROGRAMS}
+    return {name: value - values["base"] for name, value in values.items()}
+
+
+def table(speed, size, m0):
+    lines = ["| program | flash | stack | flash at z | stack at z | flash, M0+ | machine | symbols of core::fmt |",
+             "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    weigh = lambda program, _: flash(program)
+    stack = lambda program, name: run(program, name)["stack"]
+    columns = [above_base(weigh, speed), above_base(stack, speed), above_base(weigh, size), above_base(stack, size),
+               above_base(weigh, m0)]
     for name in PROGRAMS[1:]:
-        size, stack, symbols = rows[name]
-        lines.append("| %s | %d | %d | %d |" % (name, size - base[0], stack - base[1], symbols))
+        program = os.path.join(speed, name)
+        row = [column[name] for column in columns] + [run(program, name)["object"], formats(program)]
+        lines.append("| %s | %s |" % (name, " | ".join(map(str, row))))
+    counts = qemu(os.path.join(speed, "speed"), "-icount", "shift=0,sleep=off")
+    return lines + ["", "| a text frame of 128 bytes | instructions |", "|---|---:|",
+                    "| to parse, with its UTF-8 | %d |" % counts["parse"], "| to encode, masked | %d |" % counts["encode"]]
+
+
+def main(folders, write):
+    lines = table(*folders)
     print("\n".join(lines))
     with open(TABLE) as f:
         old = f.read()
@@ -101,11 +124,11 @@ def main(folder, write):
         with open(TABLE, "w") as f:
             f.write(old[:at] + "\n".join(lines) + "\n")
         return
-    numbers = lambda text: [int(n) for n in re.findall(r"(?<=\| )\d+", text)]
+    numbers = lambda text: [int(n) for n in re.findall(r"(?<=\| )\d+(?= \|)", text)]
     before, now = numbers(old[at:]), numbers("\n".join(lines))
     if len(before) != len(now) or any(abs(b - n) > max(16, b * TOLERANCE) for b, n in zip(before, now)):
         sys.exit("the table in tests/footprint/SIZES.md has other figures: look at the change, then write it with\n"
                  "  SIZES_WRITE=1 tests/run sizes")
 
 
-main(sys.argv[1], "--write" in sys.argv[2:])
+main([a for a in sys.argv[1:] if a != "--write"], "--write" in sys.argv)

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use super::reader::Cursor;
 use super::scan::until_backslash;
 use super::{JsonError, JsonErrorKind};
+use crate::io::{copy, move_within};
 
 /// The inside of a JSON string literal: the text between the quotes, escapes kept.
 ///
@@ -149,37 +150,14 @@ pub(crate) fn unescape_in_place(text: &mut [u8]) -> Result<usize, JsonError> {
         let mut utf8 = [0; 4];
         let utf8 = c.encode_utf8(&mut utf8).as_bytes();
         if let Some(place) = text.get_mut(write..).and_then(|rest| rest.get_mut(..utf8.len())) {
-            place.copy_from_slice(utf8);
+            copy(utf8, place);
         }
         write = write.saturating_add(utf8.len());
-        move_down(text, read, write, plain);
+        move_within(text, read, write, plain);
         write = write.saturating_add(plain);
         read = read.saturating_add(plain);
     }
     Ok(write)
-}
-
-/// Moves `len` bytes from `from` to `to`, which is not behind it.
-///
-/// The standard library's way keeps a panic path where it is not inlined.
-fn move_down(text: &mut [u8], from: usize, to: usize, len: usize) {
-    const STEP: usize = 16;
-    let mut done = 0usize;
-    while len.saturating_sub(done) >= STEP {
-        let (from, to) = (from.saturating_add(done), to.saturating_add(done));
-        let Some(&chunk) = text.get(from..).and_then(<[u8]>::first_chunk::<STEP>) else { return };
-        let Some(place) = text.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<STEP>) else {
-            return;
-        };
-        *place = chunk;
-        done = done.saturating_add(STEP);
-    }
-    while done < len {
-        let Some(&byte) = text.get(from.saturating_add(done)) else { return };
-        let Some(place) = text.get_mut(to.saturating_add(done)) else { return };
-        *place = byte;
-        done = done.saturating_add(1);
-    }
 }
 
 /// The character that the escape at the front means, and the escape's length. `None` when there is no escape.

@@ -2,6 +2,7 @@
 
 use super::escaped::EscapedJson;
 use super::reader::{ArrayReader, Cursor, ObjectReader};
+use super::writer::read_decimal;
 use super::{JsonError, JsonErrorKind, Limits};
 
 /// A span of text that is exactly one JSON value, without white space around it.
@@ -111,8 +112,7 @@ impl<'i> Raw<'i> {
     /// An integer without sign, fraction and exponent that fits.
     #[must_use]
     pub fn as_u64(self) -> Option<u64> {
-        // Of all valid values only plain digits parse.
-        self.text.parse().ok()
+        read_decimal(self.text)
     }
 
     /// An integer without fraction and exponent that fits.

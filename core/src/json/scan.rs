@@ -1,5 +1,8 @@
 //! Finding the few bytes that matter, eight at a time.
 
+/// Whether it is worth its code: on small devices bytes are looked at one by one.
+const WIDE: bool = cfg!(target_pointer_width = "64");
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const QUOTES: u64 = 0x2222_2222_2222_2222;
@@ -26,6 +29,9 @@ pub(super) fn until_backslash(bytes: &[u8]) -> usize {
 /// How many bytes escaping adds; `more` tells it for one byte.
 pub(super) fn escape_growth(bytes: &[u8], more: impl Fn(u8) -> usize) -> usize {
     let mut growth = 0usize;
+    if !WIDE {
+        return bytes.iter().fold(growth, |sum, byte| sum.wrapping_add(more(*byte)));
+    }
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
         if special(u64::from_le_bytes(*word)) & HIGH != 0 {
@@ -62,6 +68,9 @@ const fn special(word: u64) -> u64 {
 #[inline(always)]
 fn run_len(bytes: &[u8], hits: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) -> usize {
     let mut len = 0usize;
+    if !WIDE {
+        return bytes.iter().position(|&byte| hit(byte)).unwrap_or(bytes.len());
+    }
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
         let found = hits(u64::from_le_bytes(*word)) & HIGH;

@@ -111,7 +111,15 @@ pub fn put_decimal(tx: &mut TxBuf<'_>, number: u64) -> Result<(), TxFull> {
 }
 
 /// The decimal digits of `number`.
-pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+pub(crate) fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    #[cfg(target_pointer_width = "64")]
+    return decimal_by_words(number, digits);
+    #[cfg(not(target_pointer_width = "64"))]
+    decimal_on_paper(number, digits)
+}
+
+#[cfg(target_pointer_width = "64")]
+fn decimal_by_words(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let len = decimal_len(number);
     let digits = digits.get_mut(..len).unwrap_or_default();
     for digit in digits.iter_mut().rev() {
@@ -119,6 +127,44 @@ pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
         number /= 10;
     }
     digits
+}
+
+/// By the division that is done on paper, in halves of words: a small core has no instruction that divides 64 bits, and the
+/// routine for it is larger than this.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+fn decimal_on_paper(number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let part = |shift: u32| (number >> shift & 0xffff) as u32;
+    let mut parts = [part(48), part(32), part(16), part(0)];
+    let mut first = 20usize;
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        let mut rest = 0;
+        let mut left = 0;
+        for part in &mut parts {
+            let whole = rest << 16 | *part;
+            *part = whole / 10;
+            rest = whole % 10;
+            left |= *part;
+        }
+        *digit = b'0' | (rest & 0xf) as u8;
+        first = at;
+        if left == 0 {
+            break;
+        }
+    }
+    digits.get(first..).unwrap_or_default()
+}
+
+/// Reads a number of decimal digits; `None` for another text and for one beyond 64 bits.
+pub(crate) fn read_decimal(digits: &str) -> Option<u64> {
+    let mut number = 0u64;
+    for digit in digits.bytes() {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(value))?;
+    }
+    (!digits.is_empty()).then_some(number)
 }
 
 /// Puts a piece for which there is room.
@@ -210,5 +256,39 @@ fn token_run(bytes: &[u8]) -> usize {
             Some(_) if inside => at = at.saturating_add(2),
             _ => return at.min(bytes.len()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_the_standard_library_does_and_read_again(number: u64, shift in 0..64u32) {
+            for number in [number, number >> shift, 0, 9, 10, 65_535, 65_536, u64::MAX] {
+                let expected = std::format!("{number}");
+                let (mut first, mut second) = ([0; 20], [0; 20]);
+                prop_assert_eq!(decimal(number, &mut first), expected.as_bytes());
+                prop_assert_eq!(decimal_on_paper(number, &mut second), expected.as_bytes());
+                prop_assert_eq!(read_decimal(&expected), Some(number));
+            }
+        }
+
+        #[test]
+        fn only_digits_are_a_number(text: std::string::String) {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let expected = text.parse::<u64>().ok().filter(|_| plain);
+            prop_assert_eq!(read_decimal(&text), expected);
+        }
+    }
+
+    #[test]
+    fn a_number_beyond_64_bits_is_none() {
+        assert_eq!(read_decimal("18446744073709551615"), Some(u64::MAX));
+        assert_eq!(read_decimal("18446744073709551616"), None);
+        assert_eq!(read_decimal("99999999999999999999"), None);
     }
 }

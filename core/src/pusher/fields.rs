@@ -25,7 +25,11 @@ pub(super) fn fields<const N: usize>(
 
 /// One body of code for every number of names.
 #[inline(never)]
-fn find(text: &str, names: &[&str], found: &mut [Option<Field>]) -> Result<(), JsonError> {
+pub(super) fn find(
+    text: &str,
+    names: &[&str],
+    found: &mut [Option<Field>],
+) -> Result<(), JsonError> {
     let mut object = ObjectReader::new(text, Limits::new())?;
     while let Some((name, value)) = object.next_member()? {
         let wanted =
@@ -44,10 +48,10 @@ fn find(text: &str, names: &[&str], found: &mut [Option<Field>]) -> Result<(), J
 }
 
 impl Field {
-    /// The same place in a buffer that starts `base` bytes earlier.
-    pub(super) fn offset(self, base: usize) -> Self {
-        let Range { start, end } = self.place;
-        Self { place: start.saturating_add(base)..end.saturating_add(base), ..self }
+    /// Makes it the same place in a buffer that starts `base` bytes earlier.
+    pub(super) const fn offset(&mut self, base: usize) {
+        let Range { start, end } = &mut self.place;
+        (*start, *end) = (start.saturating_add(base), end.saturating_add(base));
     }
 
     /// Unescapes a string where it stands and returns its new place. Of another kind of value there is no string.

@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::Deref;
 
 use crate::io::TxBuf;
-use crate::json::decimal;
+use crate::json::{decimal, read_decimal};
 
 /// The number of a kept event, and of the log that it is in: eight hexadecimal digits, a hyphen and a number, such as
 /// `0a1b2c3d-7`.
@@ -44,17 +44,13 @@ impl Serial {
     /// Reads a serial from its text; `None` for a text of another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (epoch, rest) = text.as_bytes().split_at_checked(8)?;
+        let epoch = text.as_bytes().first_chunk::<8>()?;
         let mut value = 0u32;
         for digit in epoch {
             value = value << 4 | char::from(*digit).to_digit(16)?;
         }
         let digits = text.get(8..)?.strip_prefix('-')?;
-        // A sign would be read, too.
-        if !rest.get(1)?.is_ascii_digit() {
-            return None;
-        }
-        Some(Self::new(value, digits.parse().ok()?))
+        Some(Self::new(value, read_decimal(digits)?))
     }
 
     /// The text, in a small buffer of its own.

@@ -5,7 +5,7 @@ use core::ops::Deref;
 
 use crate::error::TxFull;
 use crate::io::TxBuf;
-use crate::json::decimal;
+use crate::json::{decimal, read_decimal};
 
 /// The id that the server gives a connection: two numbers with a dot between, such as `123.456`.
 ///
@@ -77,7 +77,7 @@ fn number(digits: &str) -> Result<u64, SocketIdError> {
     if digits.len() > 1 && digits.starts_with('0') {
         return Err(SocketIdError::Foreign);
     }
-    digits.parse().map_err(|_| SocketIdError::Foreign)
+    read_decimal(digits).ok_or(SocketIdError::Foreign)
 }
 
 impl fmt::Display for SocketId {

@@ -34,6 +34,7 @@ pub struct Wire {
     sent: Cell<u32>,
     sum: Cell<u32>,
     events: Cell<u32>,
+    object: Cell<u32>,
 }
 
 impl fmt::Debug for Wire {
@@ -70,6 +71,11 @@ impl Wire {
         self.sent.set(self.sent.get().wrapping_add(bytes.len() as u32));
     }
 
+    /// Notes the size of the machine, whose memory is a static or the caller's.
+    pub fn object(&self, bytes: usize) {
+        self.object.set(bytes as u32);
+    }
+
     /// Takes what the program was told.
     #[inline(never)]
     pub fn event(&self, bytes: &[u8]) {
@@ -101,6 +107,7 @@ pub fn run(program: fn(&Wire)) -> ! {
     report(b"events ", wire.events.get());
     report(b"sent ", wire.sent.get());
     report(b"sum ", wire.sum.get());
+    report(b"object ", wire.object.get());
     report(b"stack ", end.wrapping_sub(at));
     exit()
 }

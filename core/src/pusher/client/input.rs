@@ -71,6 +71,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     }
 
     /// Reads the answer to the opening request.
+    #[inline(never)]
     fn upgrade<'i>(&mut self, now: Instant, input: &'i [u8]) -> Step<ClientEvent<'i>> {
         let Some(awaiting) = &self.awaiting else { return Step::need_input(1) };
         match awaiting.read_response(input, ClientConfig::head_limits()) {
@@ -89,6 +90,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     }
 
     /// Does the next thing that waits for the connection or for room; `None` when nothing does.
+    #[inline(never)]
     fn work<'i>(&mut self, tx: &mut TxBuf<'_>) -> Option<Progress<ClientEvent<'i>>> {
         let socket_id = self.socket_id;
         if self.sign_in == SignIn::Waiting {
@@ -145,6 +147,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
         })
     }
 
+    #[inline(never)] // its frame is not on the stack while other steps need theirs
     fn message<'i>(
         &mut self,
         now: Instant,

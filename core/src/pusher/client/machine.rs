@@ -175,6 +175,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     /// # Errors
     /// [`UsageError::NotOpen`] while the last connection has not ended, [`UsageError::HandshakeField`] when a part of
     /// the configuration has characters that break a request, or [`TxFull`]. Nothing changed then.
+    #[inline(never)]
     pub fn open(
         &mut self,
         config: &ClientConfig<'_>,
@@ -280,6 +281,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     ///
     /// # Errors
     /// [`TxFull`]; nothing changed.
+    #[inline(never)]
     pub fn handle_timeout(
         &mut self,
         config: &ClientConfig<'_>,

@@ -10,9 +10,9 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
-use super::fields::{Field, fields, text_at};
+use super::fields::{Field, fields, find, text_at};
 use super::{ErrorCode, Serial, SocketId};
-use crate::json::{JsonErrorKind, Kind, Limits, Raw};
+use crate::json::{JsonErrorKind, Kind, Limits, Raw, read_decimal};
 
 pub use presence::{Presence, UserIds, Watchlist};
 
@@ -303,7 +303,7 @@ fn subscription_count<'i>(
     data: Option<Field>,
 ) -> Option<ServerMessage<'i>> {
     let [count] = members(text, data, ["subscription_count"])?;
-    let count = text_at(text, count?.place).parse().ok()?;
+    let count = number_at(text, count)?;
     Some(ServerMessage::SubscriptionCount { channel: text_at(text, channel), count })
 }
 
@@ -320,7 +320,7 @@ fn subscription_error<'i>(
         channel: text_at(text, channel),
         kind: text_at(text, kind.unwrap_or_default()),
         error: text_at(text, error.unwrap_or_default()),
-        status: status.and_then(|status| text_at(text, status.place).parse().ok()),
+        status: number_at(text, status).and_then(|status| status.try_into().ok()),
     }
 }
 
@@ -357,7 +357,7 @@ fn established<'i>(text: &'i mut [u8], data: Option<Field>) -> Option<ServerMess
     let [socket_id, timeout] = members(text, data, ["socket_id", "activity_timeout"])?;
     let socket_id = string(text, socket_id)?;
     let socket_id = SocketId::parse(text_at(text, socket_id)).ok()?;
-    let timeout = timeout.and_then(|timeout| text_at(text, timeout.place).parse().ok());
+    let timeout = number_at(text, timeout).and_then(|seconds| seconds.try_into().ok());
     let activity_timeout_s = timeout.filter(|seconds| *seconds > 0);
     Some(ServerMessage::Established { socket_id, activity_timeout_s })
 }
@@ -366,7 +366,7 @@ fn error<'i>(text: &'i mut [u8], data: Option<Field>) -> ServerMessage<'i> {
     let [code, message] = members(text, data, ["code", "message"]).unwrap_or_default();
     let message = string(text, message).unwrap_or_default();
     let text: &'i [u8] = text;
-    let code = code.and_then(|code| text_at(text, code.place).parse().ok());
+    let code = number_at(text, code).and_then(|code| code.try_into().ok());
     ServerMessage::Error { code: code.map(ErrorCode::new), message: text_at(text, message) }
 }
 
@@ -389,7 +389,7 @@ fn resumed<'i>(
     Some(ServerMessage::Resumed {
         channel: text_at(text, channel),
         complete: text_at(text, result?.place) == "complete",
-        events: text_at(text, events?.place).parse().ok()?,
+        events: number_at(text, events)?.try_into().ok()?,
         serial,
     })
 }
@@ -406,10 +406,31 @@ fn members<const N: usize>(
     data: Option<Field>,
     names: [&str; N],
 ) -> Option<[Option<Field>; N]> {
+    let mut found = [const { None }; N];
+    find_members(text, data, &names, &mut found)?;
+    Some(found)
+}
+
+/// One body of code for every number of names.
+#[inline(never)]
+fn find_members(
+    text: &mut [u8],
+    data: Option<Field>,
+    names: &[&str],
+    found: &mut [Option<Field>],
+) -> Option<()> {
     let place = payload(text, data)?;
     let base = place.start;
-    let found = fields(text_at(text, place), names).ok()?;
-    Some(found.map(|field| field.map(|field| field.offset(base))))
+    find(text_at(text, place), names, found).ok()?;
+    for field in found.iter_mut().flatten() {
+        field.offset(base);
+    }
+    Some(())
+}
+
+/// A number of digits, as a number or in a string.
+fn number_at(text: &[u8], field: Option<Field>) -> Option<u64> {
+    read_decimal(text_at(text, field?.place))
 }
 
 /// Where the text of a payload is: what a string means, or another value as it stands.

@@ -187,7 +187,10 @@ fn body<'i, const N: usize>(
     let place = place.ok_or_else(|| Refusal::from(Fault::DataMissing))?;
     let base = place.start;
     match fields(text_at(payload, place), names) {
-        Ok(found) => Ok(found.map(|field| field.map(|field| field.offset(base)))),
+        Ok(mut found) => {
+            found.iter_mut().flatten().for_each(|field| field.offset(base));
+            Ok(found)
+        }
         Err(_) => Err(Fault::DataMissing.into()),
     }
 }

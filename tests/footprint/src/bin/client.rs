@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use tidings_core::auth::{SigningKey, sign_channel};
+use tidings_core::auth::{Signature, SigningKey, sign_channel};
 use tidings_core::io::{Progress, RxBuf, TxBuf};
 use tidings_core::pusher::SocketId;
 use tidings_core::pusher::TriggerData;
@@ -16,6 +16,8 @@ static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
 static mut CLIENT: FixedClient<&str, Keys, 8> = Client::new(Keys(1), heapless::Vec::new());
 
+static mut KEY: Option<SigningKey> = None;
+
 static CONFIG: ClientConfig<'_> = ClientConfig::new("example.test", 80, "app-key", 800);
 
 #[cortex_m_rt::entry]
@@ -27,8 +29,11 @@ type Device = FixedClient<&'static str, Keys, 8>;
 
 fn program(wire: &Wire) {
     // SAFETY: this function runs once, on the only thread.
-    let (rx, tx, client) =
-        unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX), &mut *(&raw mut CLIENT)) };
+    let (rx, tx, client, key) = unsafe {
+        (&mut *(&raw mut RX), &mut *(&raw mut TX), &mut *(&raw mut CLIENT), &mut *(&raw mut KEY))
+    };
+    let key = make_key(key);
+    wire.object(size_of::<Device>());
     let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
     let mut clock = 0;
     let (Ok(telemetry), Ok(_)) = (client.subscribe("private-telemetry"), client.subscribe("news"))
@@ -52,7 +57,7 @@ fn program(wire: &Wire) {
         let mut wait = false;
         match step.progress {
             Progress::Event(ClientEvent::Authorize { channel, socket_id }) => {
-                authorize(client, channel, socket_id, &mut tx);
+                authorize(client, key, channel, socket_id, &mut tx);
             }
             Progress::Event(ClientEvent::Channel {
                 event: ChannelEvent::Subscribed { .. },
@@ -91,10 +96,39 @@ fn program(wire: &Wire) {
     }
 }
 
-fn authorize(client: &mut Device, channel: ChannelId, socket_id: SocketId, tx: &mut TxBuf<'_>) {
-    let key = SigningKey::new(b"app-secret");
+// Each in a frame of its own, so that what one is done with is not under the next.
+
+#[inline(never)]
+fn make_key(place: &mut Option<SigningKey>) -> &SigningKey {
+    place.insert(SigningKey::new(b"app-secret"))
+}
+
+#[inline(never)]
+fn authorize(
+    client: &mut Device,
+    key: &SigningKey,
+    channel: ChannelId,
+    socket_id: SocketId,
+    tx: &mut TxBuf<'_>,
+) {
     let Some(name) = client.name(channel) else { return };
-    let signature = sign_channel(&key, &socket_id.as_text(), name, None);
+    let signature = sign(key, socket_id, name);
+    answer(client, channel, socket_id, &signature, tx);
+}
+
+#[inline(never)]
+fn sign(key: &SigningKey, socket_id: SocketId, channel: &str) -> Signature {
+    sign_channel(key, &socket_id.as_text(), channel, None)
+}
+
+#[inline(never)]
+fn answer(
+    client: &mut Device,
+    channel: ChannelId,
+    socket_id: SocketId,
+    signature: &Signature,
+    tx: &mut TxBuf<'_>,
+) {
     let mut memory = [0; 80];
     let mut auth = TxBuf::new(&mut memory);
     let written = auth.put(b"app-key:").and_then(|()| auth.put(signature.as_str().as_bytes()));

@@ -19,6 +19,7 @@ fn program(wire: &Wire) {
     // SAFETY: this function runs once, on the only thread.
     let (rx, tx) = unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX)) };
     let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
+    wire.object(size_of::<Connection<ClientRole<Keys>>>());
     let mut connection = Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
     if connection.send_text("hello", &mut tx).is_err() {
         return;

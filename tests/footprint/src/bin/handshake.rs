@@ -41,6 +41,7 @@ fn program(wire: &Wire) {
         }
         rx.commit(read);
     }
+    wire.object(size_of::<Connection<ClientRole<Keys>>>());
     let mut connection = Connection::new(ClientRole(keys), Limits::new().max_message(800));
     if connection.send_text("hello", &mut tx).is_err() {
         return;
