@@ -58,6 +58,7 @@ impl fmt::Debug for SigningKey {
 }
 
 impl Signature {
+    #[inline(never)]
     fn of(digest: &[u8; 32]) -> Self {
         let mut digits = [0; 64];
         hex(digest, &mut digits);

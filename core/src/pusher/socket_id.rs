@@ -48,6 +48,7 @@ impl SocketId {
 
     /// The text, in a small buffer of its own.
     #[must_use]
+    #[inline(never)] // a small device has its stack back before the text is signed
     pub fn as_text(self) -> SocketIdText {
         let mut bytes = [0; Self::MAX_LEN];
         let mut tx = TxBuf::new(&mut bytes);
