@@ -1,8 +1,14 @@
 //! Masking: payload bytes xor a repeated 4-byte key (RFC 6455 section 5.3), word by word.
 
-/// Bytes worked on at a time. The loops over words are plain, so that the compiler can put them into
-/// vector registers where there are any; on a 32-bit core each word is two registers.
-const WORD: usize = 8;
+/// What is worked on at a time. The loops over words are plain, so that the compiler can put them into
+/// vector registers where there are any.
+#[cfg(target_pointer_width = "64")]
+type Word = u64;
+#[cfg(not(target_pointer_width = "64"))]
+type Word = u32;
+
+/// Its bytes.
+const WORD: usize = size_of::<Word>();
 
 /// Words that make a block: as many as the compiler unrolls and turns into vector operations. Small
 /// devices go without.
@@ -10,7 +16,7 @@ const WORD: usize = 8;
 const BLOCK: usize = 8;
 
 /// The top bit of each byte of a word.
-const TOP_BITS: u64 = 0x8080_8080_8080_8080;
+const TOP_BITS: Word = Word::from_ne_bytes([0x80; WORD]);
 
 /// A masking key and the place in it, so that a payload can be masked or unmasked in parts.
 ///
@@ -50,13 +56,13 @@ impl Mask {
             let (blocks, words) = words.as_chunks_mut::<BLOCK>();
             for block in blocks {
                 for chunk in block {
-                    *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+                    *chunk = (Word::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
                 }
             }
             words
         };
         for chunk in words {
-            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+            *chunk = (Word::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
         }
         for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
             *byte ^= key;
@@ -79,13 +85,13 @@ impl Mask {
         let (words, rest) = payload.as_chunks_mut::<WORD>();
         let mut seen = 0;
         for chunk in words {
-            let value = u64::from_ne_bytes(*chunk) ^ word;
+            let value = Word::from_ne_bytes(*chunk) ^ word;
             *chunk = value.to_ne_bytes();
             seen |= value;
         }
         for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
             *byte ^= key;
-            seen |= u64::from(*byte);
+            seen |= Word::from(*byte);
         }
         seen & TOP_BITS == 0
     }
@@ -105,24 +111,27 @@ impl Mask {
             let (out_blocks, out_words) = out_words.as_chunks_mut::<BLOCK>();
             for (from, to) in blocks.iter().zip(out_blocks) {
                 for (from, to) in from.iter().zip(to) {
-                    *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+                    *to = (Word::from_ne_bytes(*from) ^ word).to_ne_bytes();
                 }
             }
             (words, out_words)
         };
         for (from, to) in words.iter().zip(out_words) {
-            *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+            *to = (Word::from_ne_bytes(*from) ^ word).to_ne_bytes();
         }
         for ((from, to), key) in rest.iter().zip(out_rest).zip(word.to_ne_bytes()) {
             *to = from ^ key;
         }
     }
 
-    /// The key twice, as a word in memory order.
+    /// The key as often as it fits into a word, in memory order.
     #[inline]
-    const fn word(self) -> u64 {
-        let key = u32::from_ne_bytes(self.key) as u64;
-        key << 32 | key
+    const fn word(self) -> Word {
+        let key = u32::from_ne_bytes(self.key);
+        #[cfg(target_pointer_width = "64")]
+        return (key as u64) << 32 | key as u64;
+        #[cfg(not(target_pointer_width = "64"))]
+        key
     }
 
     /// Goes on by `n` bytes.

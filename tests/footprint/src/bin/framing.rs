@@ -9,6 +9,8 @@ use tidings_footprint::{Keys, Wire, run};
 
 static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
+static mut CONNECTION: Connection<ClientRole<Keys>> =
+    Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -17,10 +19,10 @@ fn main() -> ! {
 
 fn program(wire: &Wire) {
     // SAFETY: this function runs once, on the only thread.
-    let (rx, tx) = unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX)) };
+    let (rx, tx, connection) =
+        unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX), &mut *(&raw mut CONNECTION)) };
     let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
     wire.object(size_of::<Connection<ClientRole<Keys>>>());
-    let mut connection = Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
     if connection.send_text("hello", &mut tx).is_err() {
         return;
     }

@@ -10,6 +10,8 @@ use tidings_footprint::{Keys, Wire, run};
 
 static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
+static mut CONNECTION: Connection<ClientRole<Keys>> =
+    Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -18,7 +20,8 @@ fn main() -> ! {
 
 fn program(wire: &Wire) {
     // SAFETY: this function runs once, on the only thread.
-    let (rx, tx) = unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX)) };
+    let (rx, tx, connection) =
+        unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX), &mut *(&raw mut CONNECTION)) };
     let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
     let mut keys = Keys(1);
     let handshake = ClientHandshake::new("example.test", 80, "/socket");
@@ -42,7 +45,6 @@ fn program(wire: &Wire) {
         rx.commit(read);
     }
     wire.object(size_of::<Connection<ClientRole<Keys>>>());
-    let mut connection = Connection::new(ClientRole(keys), Limits::new().max_message(800));
     if connection.send_text("hello", &mut tx).is_err() {
         return;
     }
