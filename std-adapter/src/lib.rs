@@ -19,7 +19,7 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "server")]
 mod config;
-#[cfg(any(feature = "client", feature = "publisher"))]
+#[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 mod outbound;
 #[cfg(feature = "publisher")]
 pub mod publisher;
@@ -32,7 +32,7 @@ pub use app::{App, AppError, AppLimits, Apps, History};
 pub use client::Client;
 #[cfg(feature = "server")]
 pub use config::ServerConfig;
-#[cfg(any(feature = "client", feature = "publisher"))]
+#[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 pub use outbound::{Tls, TlsError};
 #[cfg(feature = "publisher")]
 pub use publisher::Publisher;

@@ -22,6 +22,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// end it sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Connections that are kept: after a reconnect all channels ask at once.
+const MAX_IDLE: usize = 8;
+
 /// Asks an endpoint of the application as pusher-js does: a form by POST with `socket_id` and, for a channel,
 /// `channel_name`; the answer is JSON with `auth` and, where there are any, `channel_data` or `user_data`.
 ///
@@ -86,7 +89,7 @@ impl Endpoint {
             }
             tls => tls,
         };
-        let http = HttpClient::new(tls.as_ref(), PATIENCE, PATIENCE);
+        let http = HttpClient::new(tls.as_ref(), PATIENCE, MAX_IDLE);
         let asker = Arc::new(Asker { http, channels, users, headers });
         Ok(Authorizer::new(move |request| {
             let asker = Arc::clone(&asker);
@@ -138,7 +141,7 @@ impl Asker {
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = self.headers.clone();
         let host = uri.host().unwrap_or_default();
-        match self.http.send(request, MAX_ANSWER).await {
+        match self.http.send(request, MAX_ANSWER, PATIENCE).await {
             Ok(answer) => read(host, answer),
             Err(HttpFailure::TimedOut) => {
                 Err(AuthorizeError::failed(format!("{host} did not answer in time")))

@@ -1,4 +1,4 @@
-//! Connections that this program makes: what client and publisher share.
+//! Connections that this program makes: what client, publisher and webhooks share.
 
 pub(crate) mod http;
 mod tls;
@@ -22,6 +22,7 @@ pub(crate) fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// Host and port as they stand in an address; an IPv6 address in brackets.
+#[cfg(any(feature = "client", feature = "publisher"))]
 pub(crate) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
@@ -31,6 +32,7 @@ pub(crate) fn authority(host: &str, port: u16) -> String {
 }
 
 /// A path prefix with a slash before and none after it, or nothing.
+#[cfg(any(feature = "client", feature = "publisher"))]
 pub(crate) fn path_prefix(prefix: &str) -> String {
     match prefix.trim_matches('/') {
         "" => String::new(),

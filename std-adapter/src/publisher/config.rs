@@ -158,7 +158,7 @@ impl PublisherBuilder {
             key: self.key,
             signing: self.signing,
             master_key: self.master_key,
-            http: HttpClient::new(tls.as_ref(), self.connect, self.patience),
+            http: HttpClient::new(tls.as_ref(), self.connect, usize::MAX),
             patience: self.patience,
             retries: self.retries,
         })))

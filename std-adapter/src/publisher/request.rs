@@ -156,7 +156,7 @@ impl Inner {
             message.headers_mut().insert(CONTENT_TYPE, json);
         }
         let host = || self.host.clone();
-        match self.http.send(message, MAX_ANSWER).await {
+        match self.http.send(message, MAX_ANSWER, self.patience).await {
             Ok(answer) if answer.status.is_success() => Ok(answer),
             Ok(answer) => Err(self.refusal(&answer)),
             Err(HttpFailure::Connect(reason)) => {

@@ -145,13 +145,7 @@ impl Queues {
         let endpoints = || hub.apps().iter().flat_map(|app| &app.outlet().endpoints);
         let tls = endpoints().any(|endpoint| endpoint.uri.scheme_str() == Some("https"));
         let config = hub.config();
-        let client = match Client::new(tls, config.webhook_timeout) {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::error!(%error, "webhooks cannot be sent");
-                return Self(HashMap::default());
-            }
-        };
+        let client = Client::new(tls, config.webhook_timeout);
         let mut queues: HashMap<u32, Vec<Rc<Queue>>> = HashMap::default();
         for app in hub.apps().iter().filter(|app| !app.outlet().endpoints.is_empty()) {
             let mut turns: HashMap<&str, Rc<tokio::sync::Mutex<()>>> = HashMap::default();
