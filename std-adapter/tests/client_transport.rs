@@ -290,3 +290,33 @@ async fn options_that_make_no_request_are_refused() {
         builder.start().unwrap_err();
     }
 }
+
+#[tokio::test]
+async fn a_question_for_a_channel_that_was_given_up_is_dropped() {
+    struct Told(Option<tokio::sync::oneshot::Sender<()>>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.take().expect("once").send(());
+        }
+    }
+    let server = start();
+    let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel();
+    let authorizer = Authorizer::new(move |_| {
+        let (told, dropped) = tokio::sync::oneshot::channel();
+        asked.send(dropped).unwrap();
+        async move {
+            let _told = Told(Some(told));
+            std::future::pending().await
+        }
+    });
+    let address = address(&server);
+    let builder = Client::builder("key").host(address.ip().to_string(), address.port());
+    let client = builder.authorizer(authorizer).start().unwrap();
+    let subscription = client.subscribe("private-a").unwrap();
+    let dropped = tokio::time::timeout(PATIENCE, asks.recv()).await.unwrap().unwrap();
+    drop(subscription);
+    tokio::time::timeout(PATIENCE, dropped).await.expect("it is dropped").unwrap();
+    let again = client.subscribe("private-a").unwrap();
+    tokio::time::timeout(PATIENCE, asks.recv()).await.expect("it is asked for anew").unwrap();
+    drop(again);
+}

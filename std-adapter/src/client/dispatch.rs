@@ -46,12 +46,13 @@ impl Inner {
             ClientEvent::Authorize { channel, socket_id } => {
                 if let Some(mail) = self.mail(channel) {
                     let channel = Some((channel, Arc::clone(&mail.name)));
-                    pumped.asks.push(Ask { socket_id, channel });
+                    let standing = Some(mail.standing.subscribe());
+                    pumped.asks.push(Ask { socket_id, channel, standing });
                 }
                 return;
             }
             ClientEvent::AuthorizeUser { socket_id } => {
-                return pumped.asks.push(Ask { socket_id, channel: None });
+                return pumped.asks.push(Ask { socket_id, channel: None, standing: None });
             }
             ClientEvent::Channel { channel, event } => {
                 if let Some(mail) = self.mail(channel) {

@@ -19,6 +19,7 @@ use super::connect::Stream;
 use super::driver::Clock;
 use super::error::ClientError;
 use super::event::State;
+use super::mail::Standing;
 use super::shared::{Ask, Ended, Pumped, Shared};
 use super::table::Random;
 
@@ -324,6 +325,22 @@ struct Asking {
 
 impl Asking {
     async fn run(self) -> Result<Authorization, AuthorizeError> {
+        let standing = self.ask.standing.clone();
+        let given_up = async {
+            match standing {
+                Some(mut standing) => {
+                    let _ = standing.wait_for(|standing| *standing == Standing::Ended).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = self.until_answered() => answer,
+            () = given_up => Err(AuthorizeError::refused("the channel was given up")),
+        }
+    }
+
+    async fn until_answered(&self) -> Result<Authorization, AuthorizeError> {
         let Some(authorizer) = &self.authorizer else {
             let message = "it needs a signature, and the client has no authoriser: set one";
             return Err(AuthorizeError::refused(message));

@@ -63,6 +63,8 @@ pub(super) struct Ask {
     pub(super) socket_id: SocketId,
     /// `None` for the sign-in.
     pub(super) channel: Option<(ChannelId, Arc<str>)>,
+    /// The channel's, which ends when it is given up: nobody needs the answer then.
+    pub(super) standing: Option<watch::Receiver<Standing>>,
 }
 
 /// How a connection ended, as far as the machine knows.
@@ -215,8 +217,10 @@ impl Shared {
 
     pub(super) fn unsubscribe(&self, channel: ChannelId) {
         let mut inner = self.lock();
-        if let Some(route) = inner.routes.get_mut(channel.index()) {
-            route.take_if(|(known, _)| *known == channel);
+        if let Some(route) = inner.routes.get_mut(channel.index())
+            && let Some((_, mail)) = route.take_if(|(known, _)| *known == channel)
+        {
+            mail.standing.send_replace(Standing::Ended);
         }
         inner.leaving.push(channel);
         inner.leave();
