@@ -5,7 +5,7 @@
 //! cargo run -- host=10.0.2.2 key=app-key secret=app-secret address=10.0.2.15/24 gateway=10.0.2.2
 //! ```
 //!
-//! The words are those of `tidings_telemetry::Options`, and `tap=` for another device than tap0.
+//! The words are those of `tidings_trial::Options`, and `tap=` for another device than tap0.
 
 use std::fmt::Arguments;
 
@@ -13,7 +13,7 @@ use embassy_executor::{Executor, task};
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_net_tuntap::TunTapDevice;
 use static_cell::{ConstStaticCell, StaticCell};
-use tidings_telemetry::{Board, Memory, Options, connection, readings};
+use tidings_trial::{Board, Memory, Options, connection, readings};
 
 static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
@@ -78,8 +78,6 @@ impl Board for Linux {
     fn chance(&self, out: &mut [u8]) {
         getrandom::fill(out).expect("a source of chance");
     }
-
-    fn light(&self, _: bool) {}
 
     fn say(&self, line: Arguments<'_>) {
         println!("{line}");

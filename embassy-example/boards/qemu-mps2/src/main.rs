@@ -1,7 +1,7 @@
 //! The telemetry device on QEMU's mps2-an386.
 //!
 //! What it does it prints, line by line, for whoever tests it. Its arguments (semihosting) are those of
-//! `tidings_telemetry::Options`. With `sizes` among them it prints how much memory things take, and ends.
+//! `tidings_trial::Options`. With `sizes` among them it prints how much memory things take, and ends.
 #![no_std]
 #![no_main]
 
@@ -20,7 +20,7 @@ use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::Timer;
 use semihosting::{print, println};
 use static_cell::{ConstStaticCell, StaticCell};
-use tidings_telemetry::{Board, Memory, Options, connection, readings};
+use tidings_trial::{Board, Memory, Options, connection, readings};
 
 use crate::ethernet::Ethernet;
 
@@ -120,7 +120,7 @@ fn options() -> Options {
     options
 }
 
-/// The board: its chance is the host's, and its light a line of text.
+/// The board, whose chance is the host's.
 #[derive(Clone, Copy)]
 struct Mps2;
 
@@ -131,8 +131,6 @@ impl Board for Mps2 {
             semihosting::process::exit(4);
         }
     }
-
-    fn light(&self, _: bool) {}
 
     fn say(&self, line: Arguments<'_>) {
         println!("{line}");

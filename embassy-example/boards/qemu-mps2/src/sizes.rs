@@ -5,15 +5,13 @@ use core::mem::size_of;
 
 use embassy_net::tcp::{TcpReader, TcpWriter};
 use embassy_net::{Stack, StackResources};
-use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use semihosting::println;
-use tidings_embassy::{Buffers, LocalSigner, Outbox, Session};
-use tidings_telemetry::{Chance, Device, Memory, OUTBOX, Options, connection};
+use tidings_embassy::{Buffers, LocalSigner, Session};
+use tidings_telemetry::Readings;
+use tidings_trial::{Chance, Memory, Options, READINGS, Watched, connection};
 
 use crate::Mps2;
 use crate::ethernet::Ethernet;
-
-type Queue = Outbox<CriticalSectionRawMutex, 8, 128>;
 
 /// The size of what an asynchronous function makes of its arguments. It is not called.
 fn of<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
@@ -26,7 +24,7 @@ type SessionArguments<R, W> = (
     &'static mut W,
     &'static mut Buffers<2048, 512>,
     &'static mut LocalSigner,
-    &'static mut Device<Mps2>,
+    &'static mut Watched<Mps2>,
 );
 
 /// Prints a line for each.
@@ -40,13 +38,13 @@ pub fn print() {
         |(session, reader, writer, buffers, signer, app): SessionArguments<
             TcpReader<'static>,
             TcpWriter<'static>,
-        >| session.run(reader, writer, buffers, &OUTBOX, signer, app),
+        >| session.run(reader, writer, buffers, &READINGS, signer, app),
     );
     println!("size future-session {session}");
     #[cfg(feature = "tls")]
     tls();
     println!("size memory {}", size_of::<Memory>());
-    println!("size outbox {}", size_of::<Queue>());
+    println!("size outbox {}", size_of::<Readings>());
     println!("size options {}", size_of::<Options>());
     println!("size ethernet {}", size_of::<Ethernet>());
     println!("size network {}", size_of::<StackResources<4>>());
@@ -70,7 +68,7 @@ fn tls() {
         |(session, reader, writer, buffers, signer, app): SessionArguments<
             SecuredReader<'static, 'static, TcpReader<'static>, TcpWriter<'static>>,
             SecuredWriter<'static, 'static, TcpReader<'static>, TcpWriter<'static>>,
-        >| session.run(reader, writer, buffers, &OUTBOX, signer, app),
+        >| session.run(reader, writer, buffers, &READINGS, signer, app),
     );
     println!("size future-session-over-tls {session}");
     println!("size records {}", size_of::<Records>());

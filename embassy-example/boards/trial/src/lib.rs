@@ -1,11 +1,9 @@
-//! The telemetry device of the examples, without its board: what is the same on every one.
+//! The telemetry device as it is tried out: told by words what to do ([`Options`]), and telling in lines what happens.
 //!
-//! It sends readings to `private-telemetry` as client events, obeys `led` events on it, and is a member of
-//! `presence-devices`. A board brings a network, a light, a source of chance and a place for lines of text ([`Board`]), and runs
-//! [`connection`] and [`readings`] as tasks.
+//! The application is that of all boards, `tidings_telemetry`. A board brings a network, a source of chance and a place for
+//! lines of text ([`Board`]), and runs [`connection`] and [`readings`] as tasks.
 #![no_std]
 #![forbid(unsafe_code)]
-#![allow(async_fn_in_trait)]
 
 mod options;
 
@@ -13,27 +11,23 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
-use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Instant, Timer};
-use heapless::Vec;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::{ChannelEvent, Client, ClientConfig, ClientEvent, Position};
+use tidings_core::pusher::client::{ChannelEvent, ClientConfig, ClientEvent};
 use tidings_core::pusher::parse_payload;
-use tidings_embassy::{Application, End, LocalSigner, Outbox, Session, net};
+use tidings_embassy::{Application, End, LocalSigner, Session, net};
+use tidings_telemetry::{Device, Reading, Readings, TELEMETRY, client, report};
 
 pub use options::Options;
 
-const TELEMETRY: &str = "private-telemetry";
-const DEVICES: &str = "presence-devices";
+/// The readings that wait to be sent.
+pub static READINGS: Readings = Readings::new();
+static LED: AtomicBool = AtomicBool::new(false);
 
-/// The events that wait to be sent: eight of 128 bytes.
-pub static OUTBOX: Outbox<CriticalSectionRawMutex, 8, 128> = Outbox::new();
-static LIGHT: AtomicBool = AtomicBool::new(false);
-
-/// The memory of the connection: messages of 2 KB, and 2 KB each way for TCP.
+/// The memory of the connection.
 #[cfg(not(feature = "tls"))]
-pub type Memory = net::Resources<2048, 512, 2048>;
+pub type Memory = tidings_telemetry::Memory;
 /// The memory of the connection: messages of 2 KB, 2 KB each way for TCP, and whole records.
 #[cfg(feature = "tls")]
 pub type Memory = net::SecuredResources<2048, 512, 2048>;
@@ -42,9 +36,6 @@ pub type Memory = net::SecuredResources<2048, 512, 2048>;
 pub trait Board: Copy {
     /// Fills `out` from a cryptographic source of chance.
     fn chance(&self, out: &mut [u8]);
-
-    /// Turns the light on or off.
-    fn light(&self, on: bool);
 
     /// Prints a line, for whoever watches.
     fn say(&self, line: fmt::Arguments<'_>);
@@ -69,18 +60,14 @@ pub async fn connection<B: Board>(
 ) -> End {
     let mut config = ClientConfig::new(&options.host, options.port, &options.key, 2000);
     config.pong_timeout_s = options.pong_timeout_s;
-    let mut client = Client::<_, Vec<_, 4>>::new(Chance(board), Vec::new());
-    for channel in [TELEMETRY, DEVICES] {
-        let channel = client.subscribe(channel).expect("a channel's name");
-        client.resume(channel, Position::Latest).expect("it is there");
-    }
+    let mut client = client(Chance(board));
     let mut signer = LocalSigner::new(&options.key, options.secret.as_bytes(), &options.member);
     let session = Session { client: &mut client, config: &config };
-    let mut app = Device::new(board);
+    let mut app = Watched::new(board);
     #[cfg(feature = "tls")]
     {
         let tls = tidings_embassy::tls::Tls { pins: &options.pins, random: Chance(board) };
-        net::run_secured(stack, session, memory, &OUTBOX, &mut signer, &mut app, tls).await
+        net::run_secured(stack, session, memory, &READINGS, &mut signer, &mut app, tls).await
     }
     #[cfg(not(feature = "tls"))]
     {
@@ -89,81 +76,69 @@ pub async fn connection<B: Board>(
             board.chance(&mut bytes);
             u32::from_ne_bytes(bytes)
         };
-        net::run(stack, session, memory, &OUTBOX, &mut signer, &mut app, chance).await
+        net::run(stack, session, memory, &READINGS, &mut signer, &mut app, chance).await
     }
-}
-
-#[derive(Serialize)]
-struct Reading<'d> {
-    device: &'d str,
-    n: u32,
-    celsius: f32,
-    uptime_s: u32,
-    led: bool,
-    replaced: u32,
 }
 
 /// Sends readings: as many as the options say as fast as they leave, or one a second for ever.
 pub async fn readings(options: &'static Options) {
+    if options.readings == 0 {
+        report(&options.device, &READINGS, &LED, async || 21.5).await;
+    }
     let mut n = 0u32;
-    loop {
+    while n < options.readings {
         let reading = Reading {
             device: &options.device,
             n,
             celsius: 20.0 + (n % 40) as f32 / 8.0,
             uptime_s: Instant::now().as_secs() as u32,
-            led: LIGHT.load(Ordering::Relaxed),
-            replaced: OUTBOX.replaced(),
+            led: LED.load(Ordering::Relaxed),
+            replaced: READINGS.replaced(),
         };
-        if options.readings == 0 {
-            // Only the latest is of use when the link is away.
-            let _ = OUTBOX.trigger_latest(TELEMETRY, "client-reading", &reading);
-            Timer::after_secs(1).await;
-        } else if OUTBOX.trigger(TELEMETRY, "client-reading", &reading).is_err() {
+        if READINGS.trigger(TELEMETRY, "client-reading", &reading).is_err() {
             Timer::after_millis(1).await; // it is full: this one again
             continue;
-        } else if n.wrapping_add(1) == options.readings {
-            return;
         }
         n = n.wrapping_add(1);
     }
 }
 
-/// Obeys, and prints what happens.
+/// The application with somebody who watches, and who counts the commands.
 #[derive(Debug)]
-pub struct Device<B> {
+pub struct Watched<B> {
     board: B,
+    device: Device<fn(bool)>,
     commands: u32,
 }
 
-impl<B> Device<B> {
+impl<B> Watched<B> {
     /// A device that has heard no command.
-    pub const fn new(board: B) -> Self {
-        Self { board, commands: 0 }
+    pub fn new(board: B) -> Self {
+        // There is no light to see: what it would be is in the readings.
+        Self { board, device: Device::new(&LED, |_| {}), commands: 0 }
     }
 }
 
+/// The number of a command.
 #[derive(Deserialize)]
-struct Led {
-    on: bool,
+struct Numbered {
     n: u32,
 }
 
-impl<B: Board> Application for Device<B> {
+impl<B: Board> Application for Watched<B> {
     fn channel_event(&mut self, channel: &str, event: ChannelEvent<'_>) {
         let board = self.board;
+        self.device.channel_event(channel, event);
         match event {
             ChannelEvent::Message { event: "led", data: Some(data), .. } => {
-                let Ok(led) = parse_payload::<Led>(data, &mut []) else {
+                let Ok(Numbered { n }) = parse_payload(data, &mut []) else {
                     return board.say(format_args!("unreadable {data}"));
                 };
-                LIGHT.store(led.on, Ordering::Relaxed);
-                board.light(led.on);
-                if led.n != self.commands {
+                if n != self.commands {
                     let due = self.commands;
-                    board.say(format_args!("command {} came when {due} was due", led.n));
+                    board.say(format_args!("command {n} came when {due} was due"));
                 }
-                self.commands = led.n.wrapping_add(1);
+                self.commands = n.wrapping_add(1);
                 if self.commands.is_multiple_of(100) {
                     board.say(format_args!("commands {}", self.commands));
                 }
