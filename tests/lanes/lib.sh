@@ -92,6 +92,12 @@ free_port() { # prints a TCP port on loopback that nothing listens on
 need_embedded_rust() {
   need_apt rustc-web cargo-web rust-web-src
   EMBEDDED_RUST=$(dirname "$(dpkg -L rustc-web | grep -m1 'bin/rustc$')")
+  # The lanes that build for devices share a folder and flags, and so the library `core` of each target.
+  EMBEDDED_TARGET=$TARGET/embedded
+  export EMBEDDED_FLAGS='--cfg sha2_backend="soft" --cfg sha2_backend_soft="compact"'
+  export CARGO_TARGET_THUMBV6M_NONE_EABI_LINKER=arm-none-eabi-ld
+  export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=arm-none-eabi-ld
+  export CARGO_TARGET_RISCV32IMC_UNKNOWN_NONE_ELF_LINKER=ld.lld
 }
 
 # COMMAND ARGUMENTS...: without the library alloc, unless BUILD_STD has it, so that what wants a heap does not build

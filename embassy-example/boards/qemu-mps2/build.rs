@@ -9,4 +9,7 @@ fn main() {
     std::fs::copy(memory, out.join("memory.x")).unwrap();
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rerun-if-changed={memory}");
+    for argument in ["--nmagic", "-Tlink.x"] {
+        println!("cargo::rustc-link-arg-bins={argument}");
+    }
 }
