@@ -63,6 +63,14 @@ async fn next(subscription: &mut Subscription) -> Event {
     tokio::time::timeout(PATIENCE, subscription.next()).await.expect("it comes").expect("an event")
 }
 
+/// A subscription that resumes, in force.
+async fn resuming(client: &Client) -> Subscription {
+    let mut news = client.subscribe_from("news", Position::Latest).unwrap();
+    assert_eq!(next(&mut news).await, Event::Subscribed);
+    assert_eq!(next(&mut news).await, Event::Resumed { complete: true, events: 0 });
+    news
+}
+
 async fn message(subscription: &mut Subscription) -> Message {
     match next(subscription).await {
         Event::Message(message) => message,
@@ -75,9 +83,7 @@ async fn what_was_published_while_the_cable_was_out_comes_in_order_and_once() {
     let server = keeping(100);
     let cable = Cable::to(address(&server)).await;
     let client = client(cable.address);
-    let mut news = client.subscribe_from("news", Position::Latest).unwrap();
-    assert_eq!(next(&mut news).await, Event::Subscribed);
-    assert_eq!(next(&mut news).await, Event::Resumed { complete: true, events: 0 });
+    let mut news = resuming(&client).await;
     publish(&server, "before");
     assert_eq!(&*message(&mut news).await.event, "before");
     for round in 0..3 {
@@ -101,9 +107,7 @@ async fn a_restarted_program_goes_on_from_the_serial_that_it_stored() {
     let server = keeping(100);
     let address = address(&server);
     let first = client(address);
-    let mut news = first.subscribe_from("news", Position::Latest).unwrap();
-    assert_eq!(next(&mut news).await, Event::Subscribed);
-    assert!(matches!(next(&mut news).await, Event::Resumed { .. }));
+    let mut news = resuming(&first).await;
     publish(&server, "seen");
     let serial = message(&mut news).await.serial.expect("it is kept").to_string();
     first.close().await;
@@ -122,9 +126,7 @@ async fn fr_108_more_than_is_kept_is_a_gap() {
     let server = keeping(2);
     let cable = Cable::to(address(&server)).await;
     let client = client(cable.address);
-    let mut news = client.subscribe_from("news", Position::Latest).unwrap();
-    assert_eq!(next(&mut news).await, Event::Subscribed);
-    assert!(matches!(next(&mut news).await, Event::Resumed { .. }));
+    let mut news = resuming(&client).await;
     cable.mended.send_replace(false);
     assert_eq!(next(&mut news).await, Event::Interrupted);
     ["1", "2", "3"].iter().for_each(|name| publish(&server, name));

@@ -31,23 +31,24 @@ impl SigningKey {
 
     /// Signs what `write` passes on, piece by piece.
     pub fn sign_with(&self, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Signature {
-        let Some(mut hmac) = self.hmac.clone() else { return Signature { digits: [b'-'; 64] } };
-        write(&mut |piece| hmac.update(piece));
-        Signature::of(&hmac.finalize().into_bytes().into())
+        let digest = self.hmac.clone().map(|mut hmac| {
+            write(&mut |piece| hmac.update(piece));
+            hmac.finalize().into_bytes().into()
+        });
+        Signature::of(digest)
     }
 
     /// Signs the pieces, one after the other.
     #[must_use]
     pub fn sign(&self, pieces: &[&[u8]]) -> Signature {
-        Signature::of(&self.mac(pieces))
+        Signature::of(self.mac(pieces))
     }
 
-    #[inline(never)]
-    fn mac(&self, pieces: &[&[u8]]) -> [u8; 32] {
-        let Some(keyed) = &self.hmac else { return [0; 32] };
-        let mut hmac = keyed.clone(); // in its place at once: the state is large
+    #[inline(never)] // as above
+    fn mac(&self, pieces: &[&[u8]]) -> Option<[u8; 32]> {
+        let mut hmac = self.hmac.clone()?;
         pieces.iter().for_each(|piece| hmac.update(piece));
-        hmac.finalize().into_bytes().into()
+        Some(hmac.finalize().into_bytes().into())
     }
 }
 
@@ -58,10 +59,13 @@ impl fmt::Debug for SigningKey {
 }
 
 impl Signature {
+    /// The digits of a digest; without one, what no signature that anybody sends can be.
     #[inline(never)]
-    fn of(digest: &[u8; 32]) -> Self {
-        let mut digits = [0; 64];
-        hex(digest, &mut digits);
+    fn of(digest: Option<[u8; 32]>) -> Self {
+        let mut digits = [b'-'; 64];
+        if let Some(digest) = digest {
+            hex(&digest, &mut digits);
+        }
         Self { digits }
     }
 
