@@ -20,9 +20,7 @@ use esp_radio::wifi::{
 };
 use static_cell::{ConstStaticCell, StaticCell};
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::ClientConfig;
-use tidings_embassy::{LocalSigner, Session, net};
-use tidings_telemetry::{Device, Memory, Readings, Settings, client, report, settings};
+use tidings_telemetry::{Device, Memory, Readings, Settings, report, run, settings};
 
 const SETTINGS: Settings = settings!();
 const SSID: &str = env!("WIFI_SSID", "set WIFI_SSID to the network's name");
@@ -96,18 +94,12 @@ async fn readings(sensor: TemperatureSensor<'static>) -> ! {
 
 #[task]
 async fn device(stack: Stack<'static>, mut led: Output<'static>) {
-    let config = ClientConfig::new(SETTINGS.host, SETTINGS.port, SETTINGS.key, 2000);
-    let mut client = client(Chance);
-    let session = Session { client: &mut client, config: &config };
-    let mut signer = LocalSigner::new(SETTINGS.key, SETTINGS.secret.as_bytes(), MEMBER);
     let mut app = Device::new(&LED, |on| led.set_level(if on { Level::High } else { Level::Low }));
-    let chance = || Rng::new().random();
-    net::run(stack, session, MEMORY.take(), &READINGS, &mut signer, &mut app, chance).await;
-    // The server says that another attempt is of no use: the key is unknown, say.
-    esp_hal::system::software_reset()
+    run(stack, &SETTINGS, MEMBER, MEMORY.take(), &READINGS, Chance, &mut app).await;
 }
 
 /// The chip's generator, which the radio feeds with noise.
+#[derive(Clone)]
 struct Chance;
 
 impl Entropy for Chance {

@@ -26,9 +26,7 @@ use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 use static_cell::{ConstStaticCell, StaticCell};
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::ClientConfig;
-use tidings_embassy::{LocalSigner, Session, net};
-use tidings_telemetry::{Device, Memory, Readings, Settings, client, report, settings};
+use tidings_telemetry::{Device, Memory, Readings, Settings, report, run, settings};
 
 const SETTINGS: Settings = settings!();
 const DEVICE: &str = "rp2040-w5500";
@@ -118,18 +116,12 @@ async fn readings(mut adc: Adc<'static, adc::Async>, mut sensor: Channel<'static
 
 #[task]
 async fn device(stack: Stack<'static>, mut led: Output<'static>) {
-    let config = ClientConfig::new(SETTINGS.host, SETTINGS.port, SETTINGS.key, 2000);
-    let mut client = client(Chance);
-    let session = Session { client: &mut client, config: &config };
-    let mut signer = LocalSigner::new(SETTINGS.key, SETTINGS.secret.as_bytes(), MEMBER);
     let mut app = Device::new(&LED, |on| led.set_level(Level::from(on)));
-    let chance = || RoscRng.next_u32();
-    net::run(stack, session, MEMORY.take(), &READINGS, &mut signer, &mut app, chance).await;
-    // The server says that another attempt is of no use: the key is unknown, say.
-    cortex_m::peripheral::SCB::sys_reset()
+    run(stack, &SETTINGS, MEMBER, MEMORY.take(), &READINGS, Chance, &mut app).await;
 }
 
 /// The ring oscillator's noise: good enough for masking keys and ports, not for cryptographic keys.
+#[derive(Clone)]
 struct Chance;
 
 impl Entropy for Chance {

@@ -18,9 +18,7 @@ use embassy_stm32::rng::Rng;
 use embassy_stm32::{bind_interrupts, eth, rcc, rng, uid};
 use static_cell::{ConstStaticCell, StaticCell};
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::ClientConfig;
-use tidings_embassy::{LocalSigner, Session, net};
-use tidings_telemetry::{Device, Memory, Readings, Settings, client, report, settings};
+use tidings_telemetry::{Device, Memory, Readings, Settings, report, run, settings};
 
 const SETTINGS: Settings = settings!();
 const DEVICE: &str = "stm32h743";
@@ -126,18 +124,12 @@ async fn readings(mut adc: Adc<'static, ADC3>) -> ! {
 #[task]
 async fn device(stack: Stack<'static>, mut led: Output<'static>, random: Rng<'static, RNG>) {
     let random = RefCell::new(random);
-    let config = ClientConfig::new(SETTINGS.host, SETTINGS.port, SETTINGS.key, 2000);
-    let mut client = client(Chance(&random));
-    let session = Session { client: &mut client, config: &config };
-    let mut signer = LocalSigner::new(SETTINGS.key, SETTINGS.secret.as_bytes(), MEMBER);
     let mut app = Device::new(&LED, |on| led.set_level(Level::from(on)));
-    let chance = || random.borrow_mut().next_u32();
-    net::run(stack, session, MEMORY.take(), &READINGS, &mut signer, &mut app, chance).await;
-    // The server says that another attempt is of no use: the key is unknown, say.
-    cortex_m::peripheral::SCB::sys_reset()
+    run(stack, &SETTINGS, MEMBER, MEMORY.take(), &READINGS, Chance(&random), &mut app).await;
 }
 
 /// The chip's generator.
+#[derive(Clone)]
 struct Chance<'r>(&'r RefCell<Rng<'static, RNG>>);
 
 impl Entropy for Chance<'_> {

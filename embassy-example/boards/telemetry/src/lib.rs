@@ -4,15 +4,16 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Duration, Instant, Ticker};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 use tidings_core::entropy::Entropy;
-use tidings_core::pusher::client::{ChannelEvent, FixedClient, Position};
+use tidings_core::pusher::client::{ChannelEvent, ClientConfig, FixedClient, Position};
 use tidings_core::pusher::parse_payload;
-use tidings_embassy::net::Resources;
-use tidings_embassy::{Application, Outbox};
+use tidings_embassy::net::{self, Resources};
+use tidings_embassy::{Application, End, LocalSigner, Outbox, Session};
 
 /// Where readings go and commands come from.
 pub const TELEMETRY: &str = "private-telemetry";
@@ -110,8 +111,35 @@ pub async fn report(
     }
 }
 
-/// What a device connects to, put in when it is built.
-#[derive(Debug, Clone, Copy)]
+/// Keeps a board's connection up. It returns only when the server says that another attempt is of no use, since the key is
+/// unknown, say: a device that starts over by itself then would only be a burden to the server.
+pub async fn run<R: Entropy + Clone>(
+    stack: Stack<'static>,
+    settings: &Settings,
+    member: &'static str,
+    memory: &mut Memory,
+    readings: &Readings,
+    chance: R,
+    app: &mut impl Application,
+) -> End {
+    let config = ClientConfig::new(settings.host, settings.port, settings.key, 2000);
+    let mut client = client(chance.clone());
+    let session = Session { client: &mut client, config: &config };
+    let mut signer = LocalSigner::new(settings.key, settings.secret.as_bytes(), member);
+    net::run(stack, session, memory, readings, &mut signer, app, jitter(chance)).await
+}
+
+/// Numbers from a source of chance, as [`net::run`] wants them.
+pub fn jitter(mut chance: impl Entropy) -> impl FnMut() -> u32 {
+    move || {
+        let mut bytes = [0; 4];
+        chance.fill(&mut bytes);
+        u32::from_ne_bytes(bytes)
+    }
+}
+
+/// What a device connects to, put in when it is built. It has a secret, and so does not show itself.
+#[derive(Clone, Copy)]
 pub struct Settings {
     /// The server's name or address.
     pub host: &'static str,

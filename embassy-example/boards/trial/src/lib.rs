@@ -17,6 +17,8 @@ use tidings_core::entropy::Entropy;
 use tidings_core::pusher::client::{ChannelEvent, ClientConfig, ClientEvent};
 use tidings_core::pusher::parse_payload;
 use tidings_embassy::{Application, End, LocalSigner, Session, net};
+#[cfg(not(feature = "tls"))]
+use tidings_telemetry::jitter;
 use tidings_telemetry::{Device, Reading, Readings, TELEMETRY, client, report};
 
 pub use options::Options;
@@ -71,11 +73,7 @@ pub async fn connection<B: Board>(
     }
     #[cfg(not(feature = "tls"))]
     {
-        let chance = || {
-            let mut bytes = [0; 4];
-            board.chance(&mut bytes);
-            u32::from_ne_bytes(bytes)
-        };
+        let chance = jitter(Chance(board));
         net::run(stack, session, memory, &READINGS, &mut signer, &mut app, chance).await
     }
 }

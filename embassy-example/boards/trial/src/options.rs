@@ -1,5 +1,6 @@
 //! What the device is told when it starts.
 
+use core::fmt;
 use core::fmt::Write as _;
 
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, StaticConfigV4};
@@ -12,7 +13,6 @@ use tidings_embassy::tls::Pin;
 /// `host=`, `port=`, `key=`, `secret=`, `device=` (its name), `readings=` (how many to send; 0 for one a second for ever),
 /// `pong-timeout=` in seconds, `address=` (a static one such as 10.0.2.15/24, with `gateway=`; without it DHCP), and over TLS
 /// `pin=`, which may come twice.
-#[derive(Debug)]
 pub struct Options {
     /// The server's name or address.
     pub host: String<64>,
@@ -35,6 +35,18 @@ pub struct Options {
     pub pins: Vec<Pin, 2>,
     address: Option<Ipv4Cidr>,
     gateway: Option<Ipv4Address>,
+}
+
+/// The secret does not show.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, device, .. } = self;
+        f.debug_struct("Options")
+            .field("host", host)
+            .field("port", port)
+            .field("device", device)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Options {
