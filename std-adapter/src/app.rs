@@ -70,6 +70,8 @@ pub struct App {
     /// Takes every signature for right, as apps of dev mode do.
     trusts_all: bool,
     connections: AtomicU32,
+    /// Connections to other nodes, as they told last.
+    elsewhere: AtomicU32,
     cached: Usage,
     logged: Usage,
 }
@@ -103,6 +105,7 @@ impl App {
             signing: SigningKey::new(secret.0.as_bytes()),
             secret,
             connections: AtomicU32::new(0),
+            elsewhere: AtomicU32::new(0),
             cached: Usage::default(),
             logged: Usage::default(),
         }
@@ -131,6 +134,7 @@ impl App {
     #[must_use]
     pub fn try_connect(&self) -> bool {
         let quota = self.max_connections.unwrap_or(u32::MAX);
+        let quota = quota.saturating_sub(self.elsewhere.load(Ordering::Relaxed));
         self.connections
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now < quota).then(|| now.saturating_add(1))
@@ -146,10 +150,15 @@ impl App {
         debug_assert!(counted.is_ok(), "disconnect without a connect");
     }
 
-    /// How many connections the app has now.
+    /// How many connections the app has now on this server.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many connections the app has on other nodes.
+    pub(crate) fn set_connections_elsewhere(&self, count: u32) {
+        self.elsewhere.store(count, Ordering::Relaxed);
     }
 
     /// Where what happens in the app is told; ready once the app is one of [`Apps`].

@@ -38,9 +38,9 @@ pub use outbound::{Tls, TlsError};
 pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
-    ChannelInfo, Event, EventError, Events, Lagged, ResponseBody, Server, ServerBuilder,
-    ServerEvent, ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent,
-    WebhookStats,
+    BackplaneError, BackplaneState, BackplaneUrl, ChannelInfo, Event, EventError, Events, Lagged,
+    ResponseBody, Server, ServerBuilder, ServerEvent, ServerHandle, Service, StartError,
+    UnknownEvent, Webhook, WebhookEvent, WebhookStats,
 };
 pub use tidings_core as core;
 

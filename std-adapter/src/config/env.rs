@@ -8,6 +8,7 @@ use serde::forward_to_deserialize_any;
 use super::error::ConfigError;
 use super::nearest::nearest;
 use super::options::{AppOptions, ServerOptions};
+use super::soketi_adapter::Adapter;
 
 /// What the environment says.
 #[derive(Debug, Default)]
@@ -72,13 +73,24 @@ pub(crate) fn read(
 ) -> Result<Environment, ConfigError> {
     let mut ours = Environment::default();
     let mut soketi = Environment::default();
+    let mut adapter = Adapter::default();
     for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
         if let Some(option) = name.strip_prefix("TIDINGS_") {
             read_ours(&mut ours, &name, option, value)?;
-        } else if let Some(option) = name.strip_prefix("SOKETI_") {
+        } else if let Some(option) = name.strip_prefix("SOKETI_")
+            && !adapter.take(option, &value)
+        {
             read_soketi(&mut soketi, &name, option, &value)?;
         }
     }
+    let backplane = adapter.backplane();
+    if let Some(url) = backplane.url {
+        set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane", &url)?;
+    }
+    if let Some(prefix) = backplane.prefix.filter(|prefix| !prefix.is_empty()) {
+        set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane_prefix", &prefix)?;
+    }
+    soketi.warnings.extend(backplane.warning);
     ours.server = ours.server.or(soketi.server);
     ours.app = ours.app.or(soketi.app);
     ours.warnings.append(&mut soketi.warnings);
@@ -286,7 +298,11 @@ mod tests {
     fn every_name_of_the_list_can_be_set() {
         for name in names() {
             let name = format!("TIDINGS_{}", name.to_ascii_uppercase());
-            let value = if name == "TIDINGS_WEBHOOKS" { "[]" } else { "1" };
+            let value = match &*name {
+                "TIDINGS_WEBHOOKS" => "[]",
+                "TIDINGS_BACKPLANE" => "redis://127.0.0.1",
+                _ => "1",
+            };
             let env = environment(&[(&name, value)]).unwrap();
             assert!(env.warnings.is_empty(), "{name}: {:?}", env.warnings);
         }

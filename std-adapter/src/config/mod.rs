@@ -13,12 +13,16 @@ mod options;
 #[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]
+mod soketi_adapter;
+#[cfg(feature = "cli")]
 mod value;
 #[cfg(feature = "cli")]
 mod webhooks;
 
 use std::thread;
 use std::time::Duration;
+
+use crate::server::BackplaneUrl;
 
 #[cfg(feature = "cli")]
 pub(crate) use env::read as read_environment;
@@ -110,6 +114,15 @@ pub struct ServerConfig {
     /// Events that a feed keeps for a slow or returning listener (default 1,024). Who has missed more
     /// is told how many.
     pub max_feed_queue: u32,
+    /// The Redis or NATS servers through which several servers act as one (default: none, the server is on
+    /// its own). All of them need the same apps.
+    pub backplane: Option<BackplaneUrl>,
+    /// Begins the names of topics on the backplane (default `tidings`). Servers with different prefixes do not
+    /// hear of each other.
+    pub backplane_prefix: Box<str>,
+    /// How long a server may be silent on the backplane before the others forget it and its connections
+    /// (default 10 s).
+    pub backplane_lease: Duration,
 }
 
 impl Default for ServerConfig {
@@ -143,6 +156,9 @@ impl Default for ServerConfig {
             feed_keep_alive: Duration::from_secs(15),
             feed_retention: Duration::from_secs(60),
             max_feed_queue: 1024,
+            backplane: None,
+            backplane_prefix: "tidings".into(),
+            backplane_lease: Duration::from_secs(10),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::value::{Bound, Seconds, SecretText, Text};
+use super::value::{Backplane, Bound, Seconds, SecretText, Text};
 use super::webhooks::Webhooks;
 
 /// Defines a struct of options, all of them unset by default.
@@ -125,6 +125,15 @@ options! {
         /// Events that a feed keeps for a slow or returning listener [default: 1024]
         #[arg(long, value_name = "COUNT", help_heading = "Feed")]
         max_feed_queue: u32,
+        /// Redis or NATS that makes several servers one, such as redis://10.0.0.7 or nats://10.0.0.7 [default: none]
+        #[arg(long, value_name = "URL", help_heading = "Several servers")]
+        backplane: Backplane,
+        /// Begins the names of topics on the backplane [default: tidings]
+        #[arg(long, value_name = "TEXT", help_heading = "Several servers")]
+        backplane_prefix: Text,
+        /// Silence after which the others forget a server and its connections [default: 10]
+        #[arg(long, value_name = "SECONDS", help_heading = "Several servers")]
+        backplane_lease: Seconds,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]
         defaults: AppOptions,

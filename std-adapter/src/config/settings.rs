@@ -84,6 +84,9 @@ fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
         feed_keep_alive: span(options.feed_keep_alive, default.feed_keep_alive),
         feed_retention: span(options.feed_retention, default.feed_retention),
         max_feed_queue: options.max_feed_queue.unwrap_or(default.max_feed_queue),
+        backplane: options.backplane.map(|url| url.0),
+        backplane_prefix: text(options.backplane_prefix, default.backplane_prefix),
+        backplane_lease: span(options.backplane_lease, default.backplane_lease),
     };
     check(&config)?;
     Ok(config)
@@ -96,6 +99,8 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
         if value < least { Err(error()) } else { Ok(()) }
     };
     least("threads", config.threads, 1, "at least 1 is needed")?;
+    let lease = usize::try_from(config.backplane_lease.as_millis()).unwrap_or(usize::MAX);
+    least("backplane_lease", lease, 300, "milliseconds: less than 300 would make ghosts of all")?;
     if config.threads > MAX_THREADS {
         let value = config.threads.to_string();
         return Err(ConfigError::Option {

@@ -138,7 +138,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
         webhook_delay = 15\nwebhook_timeout = 16\nwebhook_retry = 17\nwebhook_backoff = 18\n\
         webhook_batching = true\nwebhook_batch_window = 19\nmax_webhook_batch = 20\n\
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
-        feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\nlog = \"warn\"\n";
+        feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\n\
+        backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\nlog = \"warn\"\n";
     let settings = load_file(text).unwrap();
     assert_eq!(settings.log.as_deref(), Some("warn"));
     let expected = "ServerConfig { host: \"h\", port: 1, path_prefix: \"/p\", threads: 2, \
@@ -148,7 +149,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
         shutdown_grace: 14s, webhook_delay: 15s, webhook_timeout: 16s, webhook_retry: 17s, \
         webhook_backoff: 18s, webhook_batching: true, webhook_batch_window: 19s, \
         max_webhook_batch: 20, max_webhook_queue: 21, max_webhook_queue_bytes: 22, \
-        feed_keep_alive: 23s, feed_retention: 24s, max_feed_queue: 25 }";
+        feed_keep_alive: 23s, feed_retention: 24s, max_feed_queue: 25, \
+        backplane: Some(redis://***@b), backplane_prefix: \"x\", backplane_lease: 26s }";
     assert_eq!(format!("{:?}", settings.server), expected);
 }
 

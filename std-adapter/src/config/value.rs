@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use crate::server::{BackplaneError, BackplaneUrl};
+
 /// A text; a number in a file is taken as the text of its digits, as app ids are often numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
@@ -146,6 +148,24 @@ impl<'de> Deserialize<'de> for Seconds {
             }
         }
         from.deserialize_any(SecondsVisitor)
+    }
+}
+
+/// Where the backplane is. What is wrong with it is told without what is secret in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Backplane(pub(crate) BackplaneUrl);
+
+impl FromStr for Backplane {
+    type Err = BackplaneError;
+
+    fn from_str(text: &str) -> Result<Self, BackplaneError> {
+        text.parse().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Backplane {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Making a server.
 
+use super::backplane::{self, Backplane};
 use super::handle::{ServerHandle, Thread};
 use super::hub::Hub;
 use super::listener;
@@ -165,7 +166,15 @@ impl ServerBuilder {
             }
         }
         let addresses = bound.iter().filter_map(|b| b.address().ok()).collect();
-        let (hub, mail, facts) = Hub::new(apps, self.config.clone(), self.config.threads);
+        let (backplane, outlet) = match &self.config.backplane {
+            Some(url) => {
+                let (backplane, outlet) = Backplane::new();
+                (Some(backplane), Some((outlet, url.clone())))
+            }
+            None => (None, None),
+        };
+        let threads = self.config.threads;
+        let (hub, mail, facts) = Hub::new(apps, self.config.clone(), threads, backplane);
         let mut bound = Some(bound);
         let mut threads = Vec::new();
         for (id, mail) in (0u16..).zip(mail) {
@@ -186,7 +195,9 @@ impl ServerBuilder {
             threads.push(thread.map_err(StartError::Thread)?);
         }
         let webhooks = webhook::Sender::spawn(hub.clone(), facts).map_err(StartError::Thread)?;
-        Ok(ServerHandle::new(hub, addresses, threads, webhooks))
+        let runner = outlet.map(|(outlet, url)| backplane::Runner::spawn(hub.clone(), outlet, url));
+        let runner = runner.transpose().map_err(StartError::Thread)?;
+        Ok(ServerHandle::new(hub, addresses, threads, webhooks, runner))
     }
 }
 

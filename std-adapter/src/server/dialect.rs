@@ -75,11 +75,16 @@ pub(super) fn payload(frame: &Bytes) -> &[u8] {
 /// The data within a frame of [`event`]: the inside of its string literal, which ends the frame of an entry
 /// without a user.
 pub(super) fn data_within(frame: &Bytes, entry: &Entry) -> Bytes {
-    const END: usize = r#""}"#.len();
-    let end = frame.len().saturating_sub(END);
-    let data = frame.slice(end.saturating_sub(entry.data.len())..end);
+    let data = tail(frame, entry.data.len()).unwrap_or_default();
     debug_assert_eq!(data, entry.data);
     data
+}
+
+/// So many bytes of data at the end of a frame of [`event`], if it has as many.
+pub(super) fn tail(frame: &Bytes, len: usize) -> Option<Bytes> {
+    const END: usize = r#""}"#.len();
+    let end = frame.len().checked_sub(END)?;
+    Some(frame.slice(end.checked_sub(len)?..end))
 }
 
 /// What a cache channel that holds nothing says to a subscriber.

@@ -1,5 +1,6 @@
 //! The embedding program's view of a running server.
 
+use super::backplane::{self, BackplaneState};
 use super::events::ServerEvent;
 use super::http::Service;
 use super::hub::mail::Mail;
@@ -30,6 +31,7 @@ struct Running {
     addresses: Vec<SocketAddr>,
     threads: Mutex<Vec<Thread>>,
     webhooks: Mutex<Option<webhook::Sender>>,
+    backplane: Mutex<Option<backplane::Runner>>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -139,9 +141,11 @@ impl ServerHandle {
         addresses: Vec<SocketAddr>,
         threads: Vec<Thread>,
         webhooks: webhook::Sender,
+        backplane: Option<backplane::Runner>,
     ) -> Self {
         let (threads, webhooks) = (Mutex::new(threads), Mutex::new(Some(webhooks)));
-        Self(Arc::new(Running { hub, addresses, threads, webhooks }))
+        let backplane = Mutex::new(backplane);
+        Self(Arc::new(Running { hub, addresses, threads, webhooks, backplane }))
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.
@@ -181,6 +185,7 @@ impl ServerHandle {
             except: event.except,
             user_id: None,
             source: Source::Application,
+            stamp: None,
         };
         self.0.hub.publish(app, entry).map_err(|_| EventError::Congested)
     }
@@ -216,6 +221,13 @@ impl ServerHandle {
     #[must_use]
     pub fn connections(&self, app: &str) -> u32 {
         self.0.hub.apps().by_id(app).map_or(0, |app| app.connections())
+    }
+
+    /// How the server stands with the other nodes; `None` without a
+    /// [backplane](crate::ServerConfig::backplane).
+    #[must_use]
+    pub fn backplane(&self) -> Option<BackplaneState> {
+        self.0.hub.backplane().map(|backplane| backplane.view().state())
     }
 
     /// What became of the events for each of an app's [webhooks](App::webhooks), in their order; none for
@@ -271,6 +283,7 @@ impl ServerHandle {
         .await;
         self.0.end_feeds(deadline).await;
         self.0.stop_shards();
+        self.0.stop_backplane();
         // The thread ends by itself at the deadline; a runtime of ours must not be blocked that long.
         let thread = self.0.stop_webhooks(deadline);
         while thread.as_ref().is_some_and(|thread| !thread.0.is_finished()) {
@@ -311,6 +324,14 @@ impl Running {
         }
     }
 
+    /// Says goodbye to the other nodes.
+    fn stop_backplane(&self) {
+        let mut backplane = self.backplane.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runner) = backplane.take() {
+            runner.stop().join();
+        }
+    }
+
     /// Lets the webhooks that wait be sent until the deadline.
     fn stop_webhooks(&self, deadline: Instant) -> Option<Thread> {
         let mut webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -321,6 +342,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop_shards();
+        self.stop_backplane();
         if let Some(thread) = self.stop_webhooks(Instant::now()) {
             thread.join();
         }

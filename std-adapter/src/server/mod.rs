@@ -21,6 +21,7 @@
 //! locks. A channel is at home on one shard, which gives the channel its one order; an event is
 //! encoded once and goes to each shard with subscribers, which write the same bytes to all of them.
 
+pub(crate) mod backplane;
 mod builder;
 mod dev;
 mod dialect;
@@ -38,6 +39,7 @@ mod wheel;
 pub(crate) use dev::AnyKey;
 pub(crate) use steps::STEPS;
 
+pub use backplane::{BackplaneError, BackplaneState, BackplaneUrl};
 pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
@@ -47,6 +49,13 @@ pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 use crate::config::ServerConfig;
 use tidings_core::limits::Limits;
 use tidings_core::pusher::server::ServerConfig as Protocol;
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// What the core needs to know of the configuration; its times are in whole seconds.
 fn protocol(config: &ServerConfig) -> Protocol {

@@ -7,9 +7,13 @@
 #[cfg(test)]
 mod model;
 
+use super::backplane::Told;
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
-use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};
+use super::hub::{
+    Ended, Entry, Home, Hub, Key, Local, NodeChange, NodeIndex, Notice, Outgoing, UserMail, Users,
+    Work,
+};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
@@ -63,6 +67,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     fn new(id: u16, hub: Hub, protocol: Protocol) -> Self {
+        let home = if hub.backplane().is_some() { Home::shared() } else { Home::default() };
         let scratch = Scratch { rx: vec![0; READ_BYTES].into(), tx: vec![0; WRITE_BYTES].into() };
         Self {
             id,
@@ -70,7 +75,7 @@ impl Shard {
             protocol,
             scratch: RefCell::new(scratch),
             local: RefCell::default(),
-            home: RefCell::default(),
+            home: RefCell::new(home),
             delayed: RefCell::default(),
             users: RefCell::default(),
             unproven: RefCell::default(),
@@ -220,6 +225,14 @@ impl Shard {
             Mail::Users { channel, reply } => {
                 let _ = reply.send(self.home.borrow().users(channel.key()));
             }
+            Mail::Remote(remote) => {
+                let quiet = remote.quiet;
+                self.at_home_telling(quiet, |home, work| home.hear(*remote, work));
+            }
+            Mail::Node { node, change, quiet } => self.change_node(node, change, quiet),
+            Mail::State { to, kept } => self.tell_state(to, kept),
+            Mail::Keep(kept) => self.at_home(|home, work| home.keep(&kept.0, kept.1, work)),
+            Mail::Gap => self.at_home(Home::gap),
             Mail::User(mail) => self.receive_user(*mail),
             Mail::Watched(watched) => socket::watched(self, &watched),
             Mail::Joined(joined) => self.joined(&joined),
@@ -250,11 +263,22 @@ impl Shard {
 
     /// Lets the home part do something and passes on what comes of it.
     fn at_home(self: &Rc<Self>, act: impl FnOnce(&mut Home, &mut Work<'_>)) {
+        self.at_home_telling(false, act);
+    }
+
+    /// As [`at_home`](Self::at_home); `quiet` if webhooks are not to be told.
+    fn at_home_telling(self: &Rc<Self>, quiet: bool, act: impl FnOnce(&mut Home, &mut Work<'_>)) {
+        let notify: &dyn Fn(Notice<'_>) = if quiet {
+            &|notice| self.hub.notify_quietly(notice)
+        } else {
+            &|notice| self.hub.notify(notice)
+        };
         let mut outgoing = std::mem::take(&mut *self.outgoing.borrow_mut());
         let mut work = Work {
             apps: self.hub.apps(),
             now: self.now(),
-            notify: &|notice| self.hub.notify(notice),
+            notify,
+            tell: &|told| self.hub.tell(told),
             out: &mut outgoing,
         };
         act(&mut self.home.borrow_mut(), &mut work);
@@ -266,9 +290,31 @@ impl Shard {
 
     fn receive_user(self: &Rc<Self>, mail: UserMail) {
         let mut outgoing = Outgoing::new();
-        self.users.borrow_mut().receive(mail, &mut outgoing);
+        self.users.borrow_mut().receive(mail, &mut outgoing, &|told| self.hub.tell(told));
         for (shard, mail) in outgoing {
             self.send(shard, mail);
+        }
+    }
+
+    /// Goes on with all that another node has told, or ends it.
+    fn change_node(self: &Rc<Self>, node: NodeIndex, change: NodeChange, quiet: bool) {
+        self.at_home_telling(quiet, |home, work| home.change(node, change, work));
+        let mut outgoing = Outgoing::new();
+        self.users.borrow_mut().change(node, change, &mut outgoing);
+        for (shard, mail) in outgoing {
+            self.send(shard, mail);
+        }
+    }
+
+    /// Tells a node all that it must know of this shard.
+    fn tell_state(&self, to: u64, kept: bool) {
+        let mut told = self.home.borrow().state();
+        told.extend(self.users.borrow().state());
+        if kept {
+            told.extend(self.home.borrow().kept(&self.hub, self.now()));
+        }
+        if let Some(backplane) = self.hub.backplane() {
+            backplane.tell(Told::State { to, told });
         }
     }
 
@@ -341,6 +387,11 @@ impl Shard {
 
     /// Publishes what a socket of this shard sent.
     pub(crate) fn publish(self: &Rc<Self>, app: u32, hash: u64, entry: Entry) {
+        if let Some(backplane) = self.hub.backplane() {
+            // A client's event is for the moment: what does not fit is not kept for later.
+            let _ = backplane.publish(app, entry);
+            return;
+        }
         self.send(self.hub.home_of(hash), Mail::Publish { app, hash, entry });
     }
 

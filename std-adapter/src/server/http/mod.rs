@@ -252,6 +252,7 @@ fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal
             except: event.except,
             user_id: None,
             source: Source::Application,
+            stamp: None,
         };
         hub.publish(app, entry).map_err(|_| {
             Refusal::unavailable(

@@ -4,7 +4,9 @@
 //! through its home, which gives the channel its one order; what the home decides goes to the shards
 //! whose sockets are concerned. Mail between two shards keeps its order.
 
-use super::{CachedEvent, Entry, Missed, Occupancy, UserMail, Watched};
+use super::{
+    CachedEvent, Entry, Kept, Missed, NodeChange, NodeIndex, Occupancy, Remote, UserMail, Watched,
+};
 use crate::app::App;
 use crate::server::dev::Blow;
 use crate::server::socket::Adopted;
@@ -133,6 +135,23 @@ pub(crate) enum Mail {
         channel: Channel,
         reply: oneshot::Sender<Vec<Box<str>>>,
     },
+    /// What another node tells of a channel.
+    Remote(Box<Remote>),
+    /// What becomes of all that another node has told.
+    Node {
+        node: NodeIndex,
+        change: NodeChange,
+        quiet: bool,
+    },
+    /// Tell a node all that it must know of this one.
+    State {
+        to: u64,
+        kept: bool,
+    },
+    /// What another node has kept of a channel before this one was there.
+    Keep(Box<(Channel, Kept)>),
+    /// Events may have been lost on their way: what is kept has a gap.
+    Gap,
     // For the home of users:
     User(Box<UserMail>),
     // For a shard with sockets:
@@ -170,6 +189,11 @@ impl std::fmt::Debug for Mail {
             Self::History { .. } => "History",
             Self::Channels { .. } => "Channels",
             Self::Users { .. } => "Users",
+            Self::Remote(_) => "Remote",
+            Self::Node { .. } => "Node",
+            Self::State { .. } => "State",
+            Self::Keep(_) => "Keep",
+            Self::Gap => "Gap",
             Self::User(_) => "User",
             Self::Watched(_) => "Watched",
             Self::Joined(_) => "Joined",

@@ -6,18 +6,21 @@ mod home;
 mod local;
 pub(crate) mod mail;
 mod presence;
+mod remote;
 mod table;
 mod users;
 
-pub(crate) use home::{Home, Missed, Outgoing, Work};
+pub(crate) use home::{Home, KeptLog, Missed, Outgoing, Work};
 pub(crate) use local::{Ended, Local};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
+pub(crate) use remote::{Kept, KeptState, News, NodeChange, NodeIndex, Remote};
 pub(crate) use table::{Hasher, Key};
 pub(crate) use users::{UserMail, Users, Watched};
 
 use crate::app::{App, Apps};
 use crate::config::ServerConfig;
+use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
 use crate::server::events::{ServerEvent, name};
 use crate::server::steps;
@@ -43,6 +46,22 @@ pub(crate) struct Entry {
     /// Who published it, where that is known: the member of a presence channel.
     pub(crate) user_id: Option<Box<str>>,
     pub(crate) source: Source,
+    /// Its place in time among the events of all nodes, where there are several.
+    pub(crate) stamp: Option<Stamp>,
+}
+
+/// The place of an entry among those of all nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Rises with each entry of a node and with time; always even.
+    pub(crate) number: u64,
+    /// It comes after an outage, later than newer entries of others may have come.
+    pub(crate) late: bool,
+}
+
+impl Stamp {
+    /// A stamp counts from the milliseconds since 1970 times two to this power.
+    pub(crate) const CLOCK_SHIFT: u32 = 16;
 }
 
 /// Who made an entry.
@@ -142,6 +161,8 @@ struct Inner {
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
     intake: Intake,
+    /// The way to other nodes, where there are any.
+    backplane: Option<Backplane>,
     /// Only in dev mode.
     faults: Option<Faults>,
 }
@@ -162,6 +183,7 @@ impl Hub {
         apps: Apps,
         config: ServerConfig,
         shards: usize,
+        backplane: Option<Backplane>,
     ) -> (Self, Vec<mpsc::UnboundedReceiver<Mail>>, Facts) {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards.max(1)).map(|_| mpsc::unbounded_channel()).unzip();
@@ -177,6 +199,7 @@ impl Hub {
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
             intake,
+            backplane,
             faults,
         };
         (Self(Arc::new(inner)), receivers, facts)
@@ -189,6 +212,18 @@ impl Hub {
     /// What goes wrong on purpose, in dev mode.
     pub(crate) fn faults(&self) -> Option<&Faults> {
         self.0.faults.as_ref()
+    }
+
+    /// The way to other nodes.
+    pub(crate) fn backplane(&self) -> Option<&Backplane> {
+        self.0.backplane.as_ref()
+    }
+
+    /// Tells other nodes, if there are any.
+    pub(crate) fn tell(&self, told: &dyn Fn() -> Told) {
+        if let Some(backplane) = &self.0.backplane {
+            backplane.tell(told());
+        }
     }
 
     pub(crate) fn config(&self) -> &ServerConfig {
@@ -245,6 +280,9 @@ impl Hub {
         let waiting = self.0.mailboxes.get(usize::from(home)).map(|m| &m.waiting);
         if waiting.is_some_and(|waiting| waiting.load(Ordering::Relaxed) >= MAX_MAIL) {
             return Err(Congested);
+        }
+        if let Some(backplane) = &self.0.backplane {
+            return backplane.publish(app, entry);
         }
         self.send(home, Mail::Publish { app, hash, entry });
         Ok(())
@@ -319,6 +357,12 @@ impl Hub {
     /// Closes every socket that is signed in as the user, with 4009.
     pub(crate) async fn terminate(&self, app: &Arc<App>, user_id: &str) {
         let app = self.0.apps.index_of(app);
+        self.tell(&|| Told::Terminate { app, user_id: user_id.into() });
+        self.terminate_here(app, user_id).await;
+    }
+
+    /// Closes the sockets of a user on this node.
+    async fn terminate_here(&self, app: u32, user_id: &str) {
         let (reply, mut answers) = mpsc::unbounded_channel();
         for shard in 0..self.shards() {
             let (user_id, reply) = (user_id.into(), reply.clone());
@@ -334,8 +378,21 @@ impl Hub {
 
     /// Tells webhooks and the embedding program, if they listen. It never waits.
     pub(crate) fn notify(&self, notice: Notice<'_>) {
-        self.0.intake.offer(&self.0.apps, &notice);
-        steps::tell(&self.0.apps, &notice);
+        let teller = |app: &App| {
+            let backplane = self.backplane();
+            backplane.map_or(Teller::Here, |backplane| backplane.teller(&app.id, &notice))
+        };
+        self.notify_as(&notice, teller);
+    }
+
+    /// Tells the embedding program and feeds, but no webhook: somebody else does.
+    pub(crate) fn notify_quietly(&self, notice: Notice<'_>) {
+        self.notify_as(&notice, |_| Teller::Nobody);
+    }
+
+    fn notify_as(&self, notice: &Notice<'_>, teller: impl FnOnce(&App) -> Teller) {
+        self.0.intake.offer(&self.0.apps, notice, teller);
+        steps::tell(&self.0.apps, notice);
         if self.0.events.receiver_count() == 0 {
             return;
         }
@@ -347,9 +404,9 @@ impl Hub {
         | Notice::MemberRemoved { app, .. }
         | Notice::Connected { app, .. }
         | Notice::Disconnected { app, .. }
-        | Notice::ClientEvent { app, .. }) = notice;
+        | Notice::ClientEvent { app, .. }) = *notice;
         let Some(app) = self.0.apps.get(app).map(|app| app.id.clone()) else { return };
-        let event = match notice {
+        let event = match *notice {
             Notice::Occupied { channel, .. } => {
                 ServerEvent::ChannelOccupied { app, channel: name(channel) }
             }

@@ -5,6 +5,8 @@
 
 use super::home::Outgoing;
 use super::mail::{ConnRef, Mail};
+use super::remote::{NodeChange, NodeIndex};
+use crate::server::backplane::Told;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
@@ -19,6 +21,8 @@ pub(crate) enum UserMail {
     Watch { app: u32, conn: ConnRef, user_ids: Vec<Box<str>> },
     /// It does not want to know any more.
     Unwatch { app: u32, conn: ConnRef, user_ids: Vec<Box<str>> },
+    /// Another node tells whether the user is there.
+    Elsewhere { node: NodeIndex, app: u32, user_id: Box<str>, online: bool },
 }
 
 /// What sockets of one shard are told of the users they watch.
@@ -33,7 +37,10 @@ pub(crate) struct Watched {
 
 #[derive(Default)]
 struct User {
+    /// Sockets on this node.
     sockets: u32,
+    /// Other nodes where the user is, each with whether it has told so again.
+    nodes: SmallVec<[(NodeIndex, bool); 2]>,
     watchers: HashSet<ConnRef>,
 }
 
@@ -50,14 +57,18 @@ impl User {
         for (shard, conns) in shards {
             let id = vec![Box::from(user_id)];
             let (online, offline) =
-                if self.sockets > 0 { (id, Vec::new()) } else { (Vec::new(), id) };
+                if self.is_online() { (id, Vec::new()) } else { (Vec::new(), id) };
             let watched = Watched { conns, online, offline, first: false };
             out.push((shard, Mail::Watched(Box::new(watched))));
         }
     }
 
+    fn is_online(&self) -> bool {
+        self.sockets > 0 || !self.nodes.is_empty()
+    }
+
     fn is_unknown(&self) -> bool {
-        self.sockets == 0 && self.watchers.is_empty()
+        !self.is_online() && self.watchers.is_empty()
     }
 }
 
@@ -68,23 +79,42 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    pub(crate) fn receive(&mut self, mail: UserMail, out: &mut Outgoing) {
+    /// Does what the mail says. `tell` tells other nodes what is given to it.
+    pub(crate) fn receive(
+        &mut self,
+        mail: UserMail,
+        out: &mut Outgoing,
+        tell: &dyn Fn(&dyn Fn() -> Told),
+    ) {
         match mail {
             UserMail::Online { app, user_id } => {
                 let user = self.by_id.entry((app, user_id.clone())).or_default();
+                let was = user.is_online();
                 user.sockets += 1;
                 if user.sockets == 1 {
+                    tell(&|| Told::User { app, user_id: user_id.clone(), online: true });
+                }
+                if !was {
                     user.tell(&user_id, out);
                 }
             }
             UserMail::Offline { app, user_id } => {
                 let key = (app, user_id);
                 let Some(user) = self.by_id.get_mut(&key) else { return };
-                user.sockets = user.sockets.saturating_sub(1);
                 if user.sockets == 0 {
+                    return;
+                }
+                user.sockets -= 1;
+                if user.sockets == 0 {
+                    tell(&|| Told::User { app, user_id: key.1.clone(), online: false });
+                }
+                if !user.is_online() {
                     user.tell(&key.1, out);
                     self.forget(&key);
                 }
+            }
+            UserMail::Elsewhere { node, app, user_id, online } => {
+                self.elsewhere(node, (app, user_id), online, out);
             }
             UserMail::Watch { app, conn, user_ids } => {
                 let mut watched =
@@ -93,7 +123,7 @@ impl Users {
                     let user = self.by_id.entry((app, id.clone())).or_default();
                     user.watchers.insert(conn);
                     let list =
-                        if user.sockets > 0 { &mut watched.online } else { &mut watched.offline };
+                        if user.is_online() { &mut watched.online } else { &mut watched.offline };
                     list.push(id);
                 }
                 out.push((conn.shard, Mail::Watched(Box::new(watched))));
@@ -108,6 +138,56 @@ impl Users {
                 }
             }
         }
+    }
+
+    fn elsewhere(
+        &mut self,
+        node: NodeIndex,
+        key: (u32, Box<str>),
+        online: bool,
+        out: &mut Outgoing,
+    ) {
+        if !online && !self.by_id.contains_key(&key) {
+            return;
+        }
+        let user = self.by_id.entry(key.clone()).or_default();
+        let was = user.is_online();
+        user.nodes.retain(|(other, _)| *other != node);
+        if online {
+            user.nodes.push((node, true));
+        }
+        if was != user.is_online() {
+            user.tell(&key.1, out);
+        }
+        self.forget(&key);
+    }
+
+    /// Goes on with all that a node has told, or ends it.
+    pub(crate) fn change(&mut self, node: NodeIndex, change: NodeChange, out: &mut Outgoing) {
+        if change == NodeChange::Begin {
+            let claims = self.by_id.values_mut().flat_map(|user| &mut user.nodes);
+            return claims.filter(|claim| claim.0 == node).for_each(|claim| claim.1 = false);
+        }
+        let gone = |user: &User| {
+            let mut claims = user.nodes.iter();
+            claims.any(|(n, told)| *n == node && (change == NodeChange::Gone || !told))
+        };
+        let users = self.by_id.iter().filter(|(_, user)| gone(user));
+        let keys: Vec<_> = users.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.elsewhere(node, key, false, out);
+        }
+    }
+
+    /// All that this node has to tell the others of the users at home here.
+    pub(crate) fn state(&self) -> Vec<Told> {
+        let here = self.by_id.iter().filter(|(_, user)| user.sockets > 0);
+        let told = |((app, id), _): (&(u32, Box<str>), _)| Told::User {
+            app: *app,
+            user_id: id.clone(),
+            online: true,
+        };
+        here.map(told).collect()
     }
 
     #[cfg(test)]
@@ -133,7 +213,7 @@ mod tests {
     /// What the mail says, as shard, whether first, online and offline.
     fn told(users: &mut Users, mail: UserMail) -> Vec<(u16, bool, usize, String, String)> {
         let mut out = Vec::new();
-        users.receive(mail, &mut out);
+        users.receive(mail, &mut out, &|_| {});
         let text = |(shard, mail)| {
             let Mail::Watched(w) = mail else { panic!("other mail") };
             (shard, w.first, w.conns.len(), w.online.join(","), w.offline.join(","))

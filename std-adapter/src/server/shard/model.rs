@@ -181,7 +181,7 @@ impl World {
         app.watchlists = true;
         let apps = Apps::new(vec![app]).unwrap();
         let app = Arc::clone(apps.by_id("id").unwrap());
-        let (hub, mail, _) = Hub::new(apps, ServerConfig::default(), 2);
+        let (hub, mail, _) = Hub::new(apps, ServerConfig::default(), 2, None);
         let told = hub.subscribe_to_events();
         let protocol = crate::server::protocol(hub.config());
         let shards = (0..2).map(|id| Rc::new(Shard::new(id, hub.clone(), protocol))).collect();

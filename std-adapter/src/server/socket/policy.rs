@@ -335,6 +335,7 @@ fn client_event(
         except: Some(socket_id),
         user_id,
         source: Source::Client,
+        stamp: None,
     };
     shard.publish(app, key.hash, entry);
     Ok(())

@@ -86,16 +86,17 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::backplane::Teller;
     use crate::server::hub::Notice;
 
     const DELAY: Duration = Duration::from_secs(3);
 
     fn vacated(channel: &str) -> Fact {
-        Fact::of(&Notice::Vacated { app: 0, channel: channel.as_bytes() })
+        Fact::of(&Notice::Vacated { app: 0, channel: channel.as_bytes() }, Teller::Here)
     }
 
     fn occupied(channel: &str) -> Fact {
-        Fact::of(&Notice::Occupied { app: 0, channel: channel.as_bytes() })
+        Fact::of(&Notice::Occupied { app: 0, channel: channel.as_bytes() }, Teller::Here)
     }
 
     /// What is told when the facts come at these milliseconds and the end is awaited.
@@ -128,8 +129,8 @@ mod tests {
     #[test]
     fn another_user_does_not_take_back_a_departure() {
         let (app, channel) = (0, b"presence-a".as_slice());
-        let removed = Fact::of(&Notice::MemberRemoved { app, channel, user_id: "u" });
-        let added = Fact::of(&Notice::MemberAdded { app, channel, user_id: "v" });
+        let removed = Fact::of(&Notice::MemberRemoved { app, channel, user_id: "u" }, Teller::Here);
+        let added = Fact::of(&Notice::MemberAdded { app, channel, user_id: "v" }, Teller::Here);
         let told = told(&mut Held::new(DELAY, 10), vec![(0, removed), (1, added)]);
         let kinds: Vec<_> = told.into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved]);
@@ -144,7 +145,7 @@ mod tests {
         for (_, fact) in facts {
             held.offer(fact, now, &mut |fact| told.push(fact.channel));
         }
-        assert_eq!(told, ["a".into()]);
+        assert_eq!(told, [Box::from("a")]);
         held.release_all(&mut |fact| told.push(fact.channel));
         assert_eq!(told.len(), 3);
     }

@@ -1,9 +1,9 @@
 //! One thing that has happened, as a webhook or the feed tells it.
 
 use super::config::WebhookEvent;
+use crate::server::backplane::Teller;
 use crate::server::http::put_escaped;
 use crate::server::hub::Notice;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tidings_core::pusher::SocketId;
 
 /// A fact about an app. It owns what it tells, so that it can wait.
@@ -17,6 +17,8 @@ pub(crate) struct Fact {
     socket_id: Option<SocketId>,
     client_event: Option<Box<ClientEvent>>,
     subscription_count: Option<u32>,
+    /// Who tells webhooks of it.
+    pub(super) teller: Teller,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,7 @@ fn text(bytes: &[u8]) -> Box<str> {
 }
 
 impl Fact {
-    pub(super) fn of(notice: &Notice<'_>) -> Self {
+    pub(super) fn of(notice: &Notice<'_>, teller: Teller) -> Self {
         let (app, kind, channel) = subject(notice);
         let mut fact = Self {
             app,
@@ -60,6 +62,7 @@ impl Fact {
             socket_id: None,
             client_event: None,
             subscription_count: None,
+            teller,
         };
         match *notice {
             Notice::Occupied { .. } | Notice::Vacated { .. } | Notice::CacheMiss { .. } => {}
@@ -124,18 +127,12 @@ fn put(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(b'"');
 }
 
-/// Milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn json(notice: &Notice<'_>) -> String {
-        String::from_utf8(Fact::of(notice).json()).unwrap()
+        String::from_utf8(Fact::of(notice, Teller::Here).json()).unwrap()
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! listener that reads too slowly is told how many facts it has missed and goes on.
 
 use super::config::{Kinds, WebhookEvent};
-use super::fact::{Fact, now_ms};
+use super::fact::Fact;
 use crate::config::ServerConfig;
+use crate::server::now_ms;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
@@ -292,6 +293,7 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::backplane::Teller;
     use crate::server::hub::Notice;
 
     fn wish(after: Option<&str>) -> Wish {
@@ -303,7 +305,8 @@ mod tests {
     }
 
     fn tell(feed: &Feed, channel: &str) {
-        let fact = Fact::of(&Notice::Occupied { app: 0, channel: channel.as_bytes() });
+        let fact =
+            Fact::of(&Notice::Occupied { app: 0, channel: channel.as_bytes() }, Teller::Here);
         feed.tell(&fact, Duration::from_secs(60));
     }
 
@@ -408,7 +411,7 @@ mod tests {
         drop(feed.listen(wish(None), &config(4)));
         tell(&feed, "a");
         assert!(feed.sees(WebhookEvent::ChannelOccupied), "somebody may come back");
-        let fact = Fact::of(&Notice::Occupied { app: 0, channel: b"b" });
+        let fact = Fact::of(&Notice::Occupied { app: 0, channel: b"b" }, Teller::Here);
         feed.tell(&fact, Duration::ZERO);
         assert!(!feed.sees(WebhookEvent::ChannelOccupied));
     }

@@ -19,6 +19,7 @@ mod fact;
 mod feed;
 mod outlet;
 mod queue;
+mod watch;
 
 pub(crate) use config::Kinds;
 pub use config::{UnknownEvent, Webhook, WebhookEvent};
@@ -28,13 +29,15 @@ pub(crate) use outlet::{Facts, Intake, Outlet};
 
 use super::handle::Thread;
 use super::hub::Hub;
+use super::now_ms;
 use crate::app::App;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use client::{Client, Post};
 use delay::Held;
-use fact::{Fact, now_ms};
+use fact::Fact;
 use hashbrown::HashMap;
 use queue::{Batch, Queue};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +45,7 @@ use tidings_core::auth::sign_webhook;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, Instant};
+use watch::Watch;
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -91,8 +95,9 @@ async fn run(
     let mut workers = JoinSet::new();
     let queues = Queues::start(&hub, &mut workers);
     let mut held = Held::new(config.webhook_delay, MAX_HELD);
+    let watch = RefCell::new(Watch::new(config.backplane_lease));
     let mut tell = |fact: Fact| {
-        queues.tell(&fact);
+        watch.borrow_mut().tell(&hub, &fact, |fact| queues.tell(fact));
         if let Some(app) = hub.apps().get(fact.app) {
             app.outlet().feed.tell(&fact, config.feed_retention);
         }
@@ -120,6 +125,9 @@ async fn run(
                 let _ = done.send(()); // nobody waits for it any more
             }
             () = next_due => held.release(Instant::now(), &mut tell),
+            () = watch::next_look(&watch) => {
+                watch.borrow_mut().look(&hub, |fact| queues.tell(fact));
+            }
         }
     };
     while let Some(fact) = facts.try_next() {

@@ -3,7 +3,8 @@
 use super::config::{Kinds, Webhook, WebhookEvent, shown};
 use super::fact::{Fact, subject};
 use super::feed::Feed;
-use crate::app::Apps;
+use crate::app::{App, Apps};
+use crate::server::backplane::Teller;
 use crate::server::hub::Notice;
 use http::{HeaderMap, Uri};
 use std::fmt;
@@ -168,13 +169,19 @@ impl Intake {
     }
 
     /// Takes a notice in if something of its app wants it. Allocates only then.
-    pub(crate) fn offer(&self, apps: &Apps, notice: &Notice<'_>) {
+    pub(crate) fn offer(
+        &self,
+        apps: &Apps,
+        notice: &Notice<'_>,
+        teller: impl FnOnce(&App) -> Teller,
+    ) {
         let (app, kind, channel) = subject(notice);
-        let Some(outlet) = apps.get(app).map(|app| app.outlet()) else { return };
+        let Some(app) = apps.get(app) else { return };
+        let outlet = app.outlet();
         if !outlet.wants(kind, channel) {
             return;
         }
-        let fact = Fact::of(notice);
+        let fact = Fact::of(notice, teller(app));
         let weight = fact.weight();
         let before = self.bytes.fetch_add(weight, Ordering::Relaxed);
         if before.saturating_add(weight) > MAX_BYTES || self.sender.try_send(fact).is_err() {
@@ -205,7 +212,6 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::App;
 
     fn apps(kinds: &[WebhookEvent]) -> Apps {
         let mut app = App::new("id", "key", "secret");
@@ -221,7 +227,7 @@ mod tests {
         let apps = apps(&[WebhookEvent::ChannelVacated]);
         let (intake, mut facts) = Intake::new();
         let mut taken = |notice| {
-            intake.offer(&apps, &notice);
+            intake.offer(&apps, &notice, |_| Teller::Here);
             facts.try_next().is_some()
         };
         assert!(taken(Notice::Vacated { app: 0, channel: b"a" }));
@@ -236,7 +242,8 @@ mod tests {
         let apps = apps(&[]);
         let (intake, mut facts) = Intake::new();
         for _ in 0..MAX_FACTS + 3 {
-            intake.offer(&apps, &Notice::Occupied { app: 0, channel: b"a" });
+            let notice = Notice::Occupied { app: 0, channel: b"a" };
+            intake.offer(&apps, &notice, |_| Teller::Here);
         }
         assert_eq!(apps.get(0).unwrap().outlet().stats()[0].dropped_full, 3);
         while facts.try_next().is_some() {}

@@ -118,6 +118,18 @@ impl Cache {
         Some(CachedEvent { data: cached.data.clone(), ttl })
     }
 
+    /// All kept events, for a node that is new: app, channel, age in milliseconds, frame, and bytes of its data.
+    pub(super) fn export(&self, now: Instant) -> Vec<(u32, Box<[u8]>, u64, Bytes, usize)> {
+        let mut all = Vec::new();
+        for (app, kept) in &self.apps {
+            for (name, cached) in &kept.by_name {
+                let (frame, data) = (cached.frame.clone(), cached.data.len());
+                all.push((*app, name.clone(), cached.age_ms(now), frame, data));
+            }
+        }
+        all
+    }
+
     /// Forgets what is older than its app allows.
     pub(super) fn expire<'a>(&mut self, app: impl Fn(u32) -> Option<&'a App>, now: Instant) {
         self.apps.retain(|&index, kept| {

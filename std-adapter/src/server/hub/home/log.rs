@@ -1,7 +1,9 @@
 //! The latest events of channels, so that a client that was away gets what it has missed.
 
+use super::super::Stamp;
 use super::super::table::Key;
 use crate::app::App;
+use crate::server::now_ms;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +43,19 @@ impl Log {
         }
     }
 
+    /// The number of the latest event, or the floor.
+    fn last(&self) -> u64 {
+        self.events.back().map_or(self.floor, |kept| kept.number.max(self.floor))
+    }
+
+    /// Whether all events after the one with this number, or after this moment, are here. An event that is not
+    /// here comes from a node that had no contact when it told it.
+    fn knows(&self, number: u64) -> bool {
+        let is_moment = number & 1 == 1;
+        let found = || self.events.binary_search_by_key(&number, |kept| kept.number).is_ok();
+        number >= self.floor && (is_moment || number == self.floor || found())
+    }
+
     /// Drops what is too old or too much.
     fn trim(&mut self, app: &App, now: Instant) {
         let rules = &app.history;
@@ -78,6 +93,13 @@ impl OfApp {
     }
 }
 
+/// What is kept of a channel, for another node: numbers, ages in milliseconds and frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptLog {
+    pub(crate) floor: u64,
+    pub(crate) events: Vec<(u64, u64, Bytes)>,
+}
+
 /// What is kept of a channel after a serial.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missed {
@@ -91,12 +113,25 @@ pub(crate) struct Missed {
 
 /// The logs of the channels at home on one shard. Numbers of events rise over all of them, so that a log that was
 /// given up and begun anew is never taken for the old one.
+///
+/// Among several nodes the numbers are [stamps](Stamp), so that an event has the same one on each of them, and odd
+/// numbers are moments between events. They rise within a channel.
 pub(super) struct Logs {
     apps: HashMap<u32, OfApp>,
     /// Tells the numbers of this run from those of others.
     epoch: u32,
     last: u64,
     turns: u64,
+    /// Numbers are stamps.
+    stamped: bool,
+}
+
+/// The epoch of serials that all nodes share.
+const SHARED_EPOCH: u32 = 1;
+
+/// The number of this moment, among stamps.
+fn moment() -> u64 {
+    now_ms() << Stamp::CLOCK_SHIFT | 1
 }
 
 impl Default for Logs {
@@ -105,31 +140,40 @@ impl Default for Logs {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let fallback = clock.map_or(0, |since| since.as_secs() as u32);
         let epoch = getrandom::u32().unwrap_or(fallback);
-        Self { apps: HashMap::default(), epoch, last: 0, turns: 0 }
+        Self { apps: HashMap::default(), epoch, last: 0, turns: 0, stamped: false }
     }
 }
 
 impl Logs {
-    /// The serial that the next event gets.
-    pub(super) fn next_serial(&self) -> String {
-        self.serial(self.last + 1)
+    /// Logs whose serials mean the same on every node.
+    pub(super) fn shared() -> Self {
+        Self { epoch: SHARED_EPOCH, stamped: true, ..Self::default() }
     }
 
-    fn serial(&self, number: u64) -> String {
+    /// The number that an event gets.
+    pub(super) fn next_number(&self, key: Key<'_>, stamp: Option<Stamp>) -> u64 {
+        let Some(stamp) = stamp.filter(|_| self.stamped) else { return self.last + 1 };
+        // What comes late has been overtaken, on each node by something else: its number is found on one only.
+        let own = if stamp.late { (moment() + 1).max(stamp.number) } else { stamp.number };
+        let log = self.apps.get(&key.app).and_then(|kept| kept.by_name.get(key.name));
+        log.map_or(own, |log| own.max((log.last() | 1) + 1))
+    }
+
+    pub(super) fn serial(&self, number: u64) -> String {
         Serial::new(self.epoch, number).to_string()
     }
 
     /// The number of a serial of this run; `None` for any other text.
     fn number(&self, serial: &str) -> Option<u64> {
         let serial = Serial::parse(serial)?;
-        let known = serial.epoch() == self.epoch && serial.number() <= self.last;
-        known.then(|| serial.number())
+        let known = serial.number() <= self.last || self.stamped;
+        (known && serial.epoch() == self.epoch).then(|| serial.number())
     }
 
     /// The log of a channel, begun if there is none.
     fn open(&mut self, key: Key<'_>, now: Instant) -> &mut Log {
         self.turns += 1;
-        let (turn, floor) = (self.turns, self.last);
+        let (turn, floor) = (self.turns, self.here());
         let kept = self.apps.entry(key.app).or_default();
         let log = kept.by_name.entry(key.name.into()).or_insert_with(|| {
             let events = VecDeque::new();
@@ -141,15 +185,29 @@ impl Logs {
         log
     }
 
-    /// Keeps an event under the serial that [`next_serial`](Self::next_serial) told.
-    pub(super) fn append(&mut self, key: Key<'_>, app: &App, frame: Bytes, now: Instant) {
-        let number = self.last + 1;
+    /// The number of the present.
+    fn here(&self) -> u64 {
+        if self.stamped { moment() } else { self.last }
+    }
+
+    /// Keeps an event under the number that [`next_number`](Self::next_number) told.
+    pub(super) fn append(
+        &mut self,
+        key: Key<'_>,
+        app: &App,
+        number: u64,
+        frame: Bytes,
+        now: Instant,
+    ) {
         let log = self.open(key, now);
         let kept = Kept { number, at: now, frame };
         app.logged().add(kept.size());
         log.events.push_back(kept);
         log.trim(app, now);
-        self.last = number;
+        if log.floor >= number {
+            log.floor = number - 1; // it was begun for this event
+        }
+        self.last = self.last.max(number);
         self.make_room(key, app);
     }
 
@@ -177,11 +235,15 @@ impl Logs {
         max_bytes: usize,
         now: Instant,
     ) -> Missed {
-        let number = if from == "latest" { Some(self.last) } else { self.number(from) };
-        let (last, current) = (self.last, self.serial(self.last));
+        let (last, stamped) = (self.last, self.stamped);
+        let known = self.number(from);
         let log = self.open(key, now);
         log.trim(app, now);
-        let mut complete = number.is_some_and(|number| number >= log.floor || number == last);
+        let current = if stamped { log.last() } else { last };
+        let number = if from == "latest" { Some(current) } else { known };
+        let mut complete = number.is_some_and(|number| {
+            if stamped { log.knows(number) } else { number >= log.floor || number == last }
+        });
         let after = number.unwrap_or(0);
         let (mut frames, mut bytes) = (Vec::new(), 0);
         for kept in log.events.iter().rev().take_while(|kept| kept.number > after) {
@@ -193,7 +255,7 @@ impl Logs {
             frames.push(kept.frame.clone());
         }
         frames.reverse();
-        Missed { complete, frames, serial: current }
+        Missed { complete, frames, serial: self.serial(current) }
     }
 
     /// At most `limit` events: the first after `from`, or the latest.
@@ -208,9 +270,10 @@ impl Logs {
         let number = from.and_then(|from| self.number(from));
         let log = self.apps.get(&key.app).and_then(|kept| kept.by_name.get(key.name));
         let Some(log) = log else {
-            let complete = from.is_none() || number == Some(self.last);
-            return Missed { complete, frames: Vec::new(), serial: self.serial(self.last) };
+            let complete = from.is_none() || (number == Some(self.last) && !self.stamped);
+            return Missed { complete, frames: Vec::new(), serial: self.serial(self.here()) };
         };
+        let last = if self.stamped { log.last() } else { self.last };
         let fresh = |kept: &&Kept| !is_older(kept.at, now, app);
         let lost = log.events.iter().take_while(|kept| !fresh(kept)).last();
         let floor = lost.map_or(log.floor, |kept| kept.number);
@@ -222,9 +285,46 @@ impl Logs {
         let to = given.last().filter(|_| skipped + given.len() < count);
         Missed {
             complete: from.is_none() || number.is_some_and(|number| number >= floor),
-            serial: self.serial(to.map_or(self.last, |kept| kept.number)),
+            serial: self.serial(to.map_or(last, |kept| kept.number)),
             frames: given.into_iter().map(|kept| kept.frame.clone()).collect(),
         }
+    }
+
+    /// Notes that events may have been lost: nobody has seen all that was before.
+    pub(super) fn gap(&mut self) {
+        let floor = self.here();
+        for log in self.apps.values_mut().flat_map(|kept| kept.by_name.values_mut()) {
+            log.floor = floor.max(log.last());
+        }
+    }
+
+    /// All logs, for a node that is new.
+    pub(super) fn export(&self, now: Instant) -> Vec<(u32, Box<[u8]>, KeptLog)> {
+        let age = |at: Instant| now.as_millis().saturating_sub(at.as_millis());
+        let mut all = Vec::new();
+        for (app, kept) in &self.apps {
+            for (name, log) in &kept.by_name {
+                let event = |kept: &Kept| (kept.number, age(kept.at), kept.frame.clone());
+                let events = log.events.iter().map(event).collect();
+                all.push((*app, name.clone(), KeptLog { floor: log.floor, events }));
+            }
+        }
+        all
+    }
+
+    /// Takes in what another node has kept of a channel before this one was there.
+    pub(super) fn import(&mut self, key: Key<'_>, app: &App, kept: KeptLog, now: Instant) {
+        let log = self.open(key, now);
+        let first = log.events.front().map_or(u64::MAX, |kept| kept.number);
+        for (number, age, frame) in kept.events.into_iter().rev().filter(|e| e.0 < first) {
+            let at = Instant::from_millis(now.as_millis().saturating_sub(age));
+            let kept = Kept { number, at, frame };
+            app.logged().add(kept.size());
+            log.events.push_front(kept);
+        }
+        log.floor = kept.floor.min(log.floor);
+        log.trim(app, now);
+        self.make_room(key, app);
     }
 
     /// Forgets the logs whose latest event is too old.
@@ -258,8 +358,9 @@ mod tests {
     }
 
     fn append(logs: &mut Logs, app: &App, text: &'static str, s: u64) -> String {
-        let serial = logs.next_serial();
-        logs.append(KEY, app, Bytes::from_static(text.as_bytes()), at(s));
+        let number = logs.next_number(KEY, None);
+        let serial = logs.serial(number);
+        logs.append(KEY, app, number, Bytes::from_static(text.as_bytes()), at(s));
         serial
     }
 
@@ -323,7 +424,8 @@ mod tests {
         let (mut logs, mut app) = (Logs::default(), app());
         app.history.max_bytes = 2 * (EVENT_OVERHEAD as u32 + 1);
         let other = Key { name: b"b", ..KEY };
-        logs.append(other, &app, Bytes::from_static(b"x"), at(0));
+        let number = logs.next_number(other, None);
+        logs.append(other, &app, number, Bytes::from_static(b"x"), at(0));
         for text in ["1", "2", "3"] {
             append(&mut logs, &app, text, 1);
         }

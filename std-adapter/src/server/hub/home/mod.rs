@@ -2,21 +2,24 @@
 
 mod cache;
 mod count;
+mod elsewhere;
 mod log;
 #[cfg(test)]
 mod tests;
 
 use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome, Resume};
-use super::presence::{Entered, Members};
+use super::presence::{Entered, Left, Members};
+use super::remote::{Elsewhere, Unconfirmed};
 use super::table::{Key, Table};
 use super::{CachedEvent, Entry, Notice, Occupancy, Source};
 use crate::app::{App, Apps};
+use crate::server::backplane::Told as News;
 use crate::server::dialect;
 use bytes::Bytes;
 use cache::{Cache, is_cache};
 use count::{Counts, Told};
 use log::Logs;
-pub(crate) use log::Missed;
+pub(crate) use log::{KeptLog, Missed};
 use smallvec::SmallVec;
 use tidings_core::pusher::SocketId;
 use tidings_core::time::Instant;
@@ -29,6 +32,8 @@ pub(crate) struct Work<'a> {
     pub(crate) apps: &'a Apps,
     pub(crate) now: Instant,
     pub(crate) notify: &'a dyn Fn(Notice<'_>),
+    /// Tells other nodes, if there are any; what it is given is called only then.
+    pub(crate) tell: &'a dyn Fn(&dyn Fn() -> News),
     pub(crate) out: &'a mut Outgoing,
 }
 
@@ -42,6 +47,8 @@ impl<'a> Work<'a> {
 struct HomeChannel {
     /// Subscriptions by shard; only shards that have some.
     shards: SmallVec<[(u16, u32); 2]>,
+    /// Subscriptions on other nodes.
+    elsewhere: Elsewhere,
     members: Option<Box<Members>>,
     /// A subscriber has found no cached event, and none has come since.
     missed: bool,
@@ -66,9 +73,23 @@ impl HomeChannel {
         }
     }
 
+    /// Subscriptions on this node.
+    fn here(&self) -> u32 {
+        self.shards.iter().map(|(_, count)| count).sum()
+    }
+
+    fn is_occupied(&self) -> bool {
+        !self.shards.is_empty() || !self.elsewhere.is_empty()
+    }
+
+    /// Whether nothing is left to be known of it.
+    fn is_empty(&self) -> bool {
+        !self.is_occupied() && self.members.as_ref().is_none_or(|members| members.len() == 0)
+    }
+
     fn occupancy(&self) -> Occupancy {
         Occupancy {
-            subscriptions: self.shards.iter().map(|(_, count)| count).sum(),
+            subscriptions: self.here().saturating_add(self.elsewhere.total()),
             users: self.members.as_ref().map_or(0, |m| u32::try_from(m.len()).unwrap_or(u32::MAX)),
         }
     }
@@ -101,9 +122,16 @@ pub(crate) struct Home {
     cache: Cache,
     counts: Counts,
     logs: Logs,
+    /// What other nodes have not told again so far.
+    unconfirmed: Unconfirmed,
 }
 
 impl Home {
+    /// The state of a node among others.
+    pub(crate) fn shared() -> Self {
+        Self { logs: Logs::shared(), ..Self::default() }
+    }
+
     pub(crate) fn join(&mut self, join: Join, work: &mut Work<'_>) {
         let Join { channel, conn, socket_id, ticket, member, max_members, resume } = join;
         let at = self.channels.find_or_insert(channel.key(), HomeChannel::default);
@@ -114,9 +142,15 @@ impl Home {
             let members = home.members.get_or_insert_default();
             let added = dialect::member_added(&channel.name, &member);
             let user_id = member.id.clone();
-            match members.enter(member, max_members) {
+            let entered = members.enter(member, max_members);
+            if matches!(entered, Entered::First | Entered::FirstHere)
+                && let Some(member) = members.member(&user_id)
+            {
+                (work.tell)(&|| News::Here { channel: channel.clone(), member: member.clone() });
+            }
+            match entered {
                 Entered::Full => {
-                    if home.shards.is_empty() {
+                    if home.is_empty() {
                         self.channels.remove(at);
                     }
                     let outcome = Outcome::Full { max_members };
@@ -129,13 +163,16 @@ impl Home {
                     frame = Some(dialect::presence_succeeded(&channel.name, members));
                     home.spread(&channel, &added, Some(socket_id), work.out);
                 }
-                Entered::Again => frame = Some(dialect::presence_succeeded(&channel.name, members)),
+                Entered::FirstHere | Entered::Again => {
+                    frame = Some(dialect::presence_succeeded(&channel.name, members));
+                }
             }
         }
-        if home.shards.is_empty() {
+        if !home.is_occupied() {
             (work.notify)(Notice::Occupied { app, channel: name });
         }
         home.count(conn.shard);
+        Self::announce(home, &channel, work);
         let missed = resume.map(|resume| {
             let kept = work.app(app).filter(|app| app.history.keeps(name));
             kept.map_or_else(Missed::default, |app| {
@@ -151,6 +188,7 @@ impl Home {
             held.unwrap_or_else(|| {
                 if !std::mem::replace(&mut home.missed, true) {
                     (work.notify)(Notice::CacheMiss { app, channel: name });
+                    (work.tell)(&|| News::CacheMiss { channel: channel.clone() });
                 }
                 dialect::cache_miss(&channel.name)
             })
@@ -174,18 +212,26 @@ impl Home {
         let (name, home) = (&slot.name, &mut slot.value);
         let app = leave.channel.app;
         home.uncount(leave.shard);
-        if let (Some(user_id), Some(members)) = (&leave.user_id, &mut home.members)
-            && members.leave(user_id)
-        {
-            (work.notify)(Notice::MemberRemoved { app, channel: name, user_id });
-            let frame = dialect::member_removed(&leave.channel.name, user_id);
-            home.spread(&leave.channel, &frame, Some(leave.socket_id), work.out);
+        if let (Some(user_id), Some(members)) = (&leave.user_id, &mut home.members) {
+            let left = members.leave(user_id);
+            if left != Left::No {
+                let (channel, user_id) = (leave.channel.clone(), user_id.clone());
+                (work.tell)(&|| News::Gone { channel: channel.clone(), user_id: user_id.clone() });
+            }
+            if left == Left::Wholly {
+                (work.notify)(Notice::MemberRemoved { app, channel: name, user_id });
+                let frame = dialect::member_removed(&leave.channel.name, user_id);
+                home.spread(&leave.channel, &frame, Some(leave.socket_id), work.out);
+            }
         }
+        Self::announce(home, &leave.channel, work);
         if tells_count(&leave.channel, work) {
             self.counts.changed(home, &leave.channel, work);
         }
-        if home.shards.is_empty() {
+        if !home.is_occupied() {
             (work.notify)(Notice::Vacated { app, channel: name });
+        }
+        if home.is_empty() {
             self.channels.remove(at);
         }
     }
@@ -199,15 +245,19 @@ impl Home {
         if at.is_none() && !kept && !logs {
             return;
         }
+        let number = self.logs.next_number(key, entry.stamp);
         let frame = if logs {
-            dialect::logged_event(&entry, &self.logs.next_serial())
+            dialect::logged_event(&entry, &self.logs.serial(number))
         } else {
             dialect::event(&entry)
         };
         if logs && let Some(app) = work.app(app) {
-            self.logs.append(key, app, frame.clone(), work.now);
+            self.logs.append(key, app, number, frame.clone(), work.now);
         }
-        if kept && let Some(app) = work.app(app) {
+        if kept
+            && let Some(app) = work.app(app)
+            && elsewhere::may_replace(&entry, self.cache.frame(key, app, work.now).is_some())
+        {
             let data = dialect::data_within(&frame, &entry);
             self.cache.store(key, app, frame.clone(), data, work.now);
         }

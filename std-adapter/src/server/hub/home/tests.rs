@@ -27,6 +27,7 @@ impl World {
         let mut work = Work {
             apps: &self.apps,
             now: Instant::from_millis(self.now_ms),
+            tell: &|_| {},
             notify: &|notice| notices.borrow_mut().push(format!("{notice:?}")),
             out: &mut self.out,
         };
