@@ -58,16 +58,24 @@ export class Server {
   #child;
   #exited;
   #folder;
+  #through;
+  #env;
   log = '';
 
-  constructor(port, args, folder) {
+  constructor(port, args, folder, { host = '127.0.0.1', through = [], env = {} } = {}) {
     this.port = port;
+    this.host = host;
     this.#args = args;
     this.#folder = folder;
+    this.#through = through;
+    this.#env = env;
   }
 
-  /** Starts the program. `config` is the text of a TOML file; without it the development app is served. */
-  static async start({ config, args = [] } = {}) {
+  /**
+   * Starts the program. `config` is the text of a TOML file; without it the development app is served. `host` is
+   * where it listens, `through` a command that runs it (as `ip netns exec NAME`), `env` what its environment has more.
+   */
+  static async start({ config, args = [], ...place } = {}) {
     let folder;
     const all = [...args];
     if (config !== undefined) {
@@ -76,7 +84,7 @@ export class Server {
       all.push('--config', join(folder, 'tidings.toml'));
     }
     for (let attempt = 1; ; attempt += 1) {
-      const server = new Server(await freePort(), all, folder);
+      const server = new Server(await freePort(), all, folder, place);
       try {
         await server.resume();
         return server;
@@ -92,17 +100,19 @@ export class Server {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.host}:${this.port}`;
   }
 
   get webSocketUrl() {
-    return `ws://127.0.0.1:${this.port}`;
+    return `ws://${this.host}:${this.port}`;
   }
 
   /** Starts the stopped program again on the port that it had. */
   async resume() {
-    const args = ['serve', '--host', '127.0.0.1', '--port', String(this.port), ...this.#args];
-    const child = spawn(programPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const args = ['serve', '--host', this.host, '--port', String(this.port), ...this.#args];
+    const [command, ...rest] = [...this.#through, programPath(), ...args];
+    const env = { ...process.env, ...this.#env };
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
@@ -114,7 +124,7 @@ export class Server {
     });
     const deadline = Date.now() + PATIENCE_MS;
     while (!gone && Date.now() < deadline) {
-      if (await accepts(this.port) && !gone) return;
+      if (await accepts(this.port, this.host) && !gone) return;
       await sleep(20);
     }
     child.kill('SIGKILL');
@@ -146,9 +156,9 @@ export class Server {
   }
 }
 
-function accepts(port) {
+function accepts(port, host) {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, host);
     socket.once('connect', () => { socket.destroy(); resolve(true); });
     socket.once('error', () => resolve(false));
   });
