@@ -217,7 +217,10 @@ fn fr_073_a_connection_that_dies_after_its_user_came_back_takes_nobody_away() {
         new.join("presence-a", "k");
         old.drop_connection();
         eventually("the old one is gone", || server.connections("id") == 2);
-        assert_eq!(&*block_on(server.users("id", "presence-a")).unwrap(), ["k".into(), "o".into()]);
+        assert_eq!(
+            &*block_on(server.users("id", "presence-a")).unwrap(),
+            ["k", "o"].map(Box::from)
+        );
         new.drop_connection();
         assert_eq!(observer.event()["event"], "pusher_internal:member_added");
         assert_eq!(observer.event()["event"], "pusher_internal:member_removed");
@@ -235,7 +238,7 @@ fn fr_074_who_comes_back_with_a_new_socket_is_there_once() {
     let data = second.join("presence-a", "u");
     assert_eq!(data["presence"]["ids"], json!(["u"]));
     eventually("the first one is gone", || server.connections("id") == 1);
-    assert_eq!(&*block_on(server.users("id", "presence-a")).unwrap(), ["u".into()]);
+    assert_eq!(&*block_on(server.users("id", "presence-a")).unwrap(), [Box::from("u")]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ options! {
         /// Events that a feed keeps for a slow or returning listener [default: 1024]
         #[arg(long, value_name = "COUNT", help_heading = "Feed")]
         max_feed_queue: u32,
-        /// Redis or NATS that makes several servers one, such as redis://10.0.0.7 or nats://10.0.0.7 [default: none]
+        /// Redis or NATS that makes several servers one: `redis://HOST`, `nats://HOST` [default: none]
         #[arg(long, value_name = "URL", help_heading = "Several servers")]
         backplane: Backplane,
         /// Begins the names of topics on the backplane [default: tidings]

@@ -6,14 +6,11 @@
 
 #[cfg(test)]
 mod model;
+mod nodes;
 
-use super::backplane::Told;
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
-use super::hub::{
-    Ended, Entry, Home, Hub, Key, Local, NodeChange, NodeIndex, Notice, Outgoing, UserMail, Users,
-    Work,
-};
+use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
@@ -293,28 +290,6 @@ impl Shard {
         self.users.borrow_mut().receive(mail, &mut outgoing, &|told| self.hub.tell(told));
         for (shard, mail) in outgoing {
             self.send(shard, mail);
-        }
-    }
-
-    /// Goes on with all that another node has told, or ends it.
-    fn change_node(self: &Rc<Self>, node: NodeIndex, change: NodeChange, quiet: bool) {
-        self.at_home_telling(quiet, |home, work| home.change(node, change, work));
-        let mut outgoing = Outgoing::new();
-        self.users.borrow_mut().change(node, change, &mut outgoing);
-        for (shard, mail) in outgoing {
-            self.send(shard, mail);
-        }
-    }
-
-    /// Tells a node all that it must know of this shard.
-    fn tell_state(&self, to: u64, kept: bool) {
-        let mut told = self.home.borrow().state();
-        told.extend(self.users.borrow().state());
-        if kept {
-            told.extend(self.home.borrow().kept(&self.hub, self.now()));
-        }
-        if let Some(backplane) = self.hub.backplane() {
-            backplane.tell(Told::State { to, told });
         }
     }
 

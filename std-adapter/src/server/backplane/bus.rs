@@ -1,6 +1,8 @@
 //! A connection to the bus, whichever it is.
 
-use super::url::{BackplaneUrl, Kind};
+use super::url::BackplaneUrl;
+#[cfg(any(feature = "nats", feature = "redis"))]
+use super::url::Kind;
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -61,19 +63,26 @@ impl Connection {
 
 /// Connects and subscribes to the topic.
 pub(super) async fn connect(url: &BackplaneUrl, topic: &str) -> Result<Connection, String> {
-    let connecting = async {
-        match url.kind {
-            #[cfg(feature = "nats")]
-            Kind::Nats => super::nats::connect(url, topic).await,
-            #[cfg(feature = "redis")]
-            Kind::Redis | Kind::RedisCluster | Kind::RedisSentinel => {
-                super::redis::connect(url, topic).await
-            }
-            #[allow(unreachable_patterns, reason = "only without one of the features")]
-            _ => Err("this program was built without it".into()),
-        }
-    };
-    tokio::time::timeout(CONNECT, connecting)
+    tokio::time::timeout(CONNECT, connect_to(url, topic))
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {CONNECT:?}")))
+}
+
+#[cfg(any(feature = "nats", feature = "redis"))]
+async fn connect_to(url: &BackplaneUrl, topic: &str) -> Result<Connection, String> {
+    match url.kind {
+        #[cfg(feature = "nats")]
+        Kind::Nats => Box::pin(super::nats::connect(url, topic)).await,
+        #[cfg(feature = "redis")]
+        Kind::Redis | Kind::RedisCluster | Kind::RedisSentinel => {
+            Box::pin(super::redis::connect(url, topic)).await
+        }
+        #[cfg(not(all(feature = "nats", feature = "redis")))]
+        _ => Err("the program was built without it".into()),
+    }
+}
+
+#[cfg(not(any(feature = "nats", feature = "redis")))]
+async fn connect_to(_: &BackplaneUrl, _: &str) -> Result<Connection, String> {
+    Err("the program was built without any".into())
 }

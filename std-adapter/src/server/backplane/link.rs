@@ -3,6 +3,9 @@
 //! Each node numbers its frames. It keeps a frame until the bus has brought it back, and sends it again after an
 //! outage: whoever has had it knows by the number, and whoever finds a number missing asks for everything anew.
 
+mod state;
+
+use super::ops::{app_of, op, weigh};
 use super::wire::{self, Frame, Head, Op};
 use super::{Told, View};
 use crate::app::App;
@@ -222,7 +225,7 @@ impl Link {
     }
 
     /// Says that the server ends.
-    pub(super) fn bye(&mut self, node: &mut impl Node) {
+    pub(super) fn bye(&self, node: &mut impl Node) {
         if self.up {
             node.send(wire::encode(Head { from: self.me(), to: 0, late: false }, &Frame::Bye));
         }
@@ -285,48 +288,6 @@ impl Link {
         let lease_ms = u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX);
         let beat = Frame::Beat { last: self.seq, ready: self.ready, lease_ms, connections };
         node.send(wire::encode(Head { from: self.me(), to: 0, late: false }, &beat));
-    }
-
-    fn ask(&mut self, id: u64, now: Instant, node: &mut impl Node) {
-        let kept = !self.has_kept;
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        (peer.asked, peer.part) = (Some(now), 0);
-        node.send(wire::encode(
-            Head { from: self.view.me, to: id, late: false },
-            &Frame::Ask { kept },
-        ));
-    }
-
-    /// Tells a node what one shard has told for it.
-    fn answer(&mut self, to: u64, told: &[Told], node: &mut impl Node) {
-        let Some(mut answering) = self.answering.remove(&to) else { return };
-        answering.shards -= 1;
-        let mut parts: Vec<&[Told]> = Vec::new();
-        let (mut from, mut weight) = (0, 0);
-        for (at, told_one) in told.iter().enumerate() {
-            weight += weigh(told_one);
-            if weight > MAX_FRAME && at > from {
-                parts.push(&told[from..at]);
-                (from, weight) = (at, 0);
-            }
-        }
-        parts.push(&told[from..]);
-        let count = parts.len();
-        for (at, told) in parts.into_iter().enumerate() {
-            let last = answering.shards == 0 && at + 1 == count;
-            let apps: Vec<_> = told.iter().map(|told| node.app(app_of(told))).collect();
-            let ops = told
-                .iter()
-                .zip(&apps)
-                .filter_map(|(told, app)| op(told, app.as_deref()?))
-                .collect();
-            let state = Frame::State { part: answering.part, last, ops };
-            node.send(wire::encode(Head { from: self.me(), to, late: false }, &state));
-            answering.part += 1;
-        }
-        if answering.shards > 0 {
-            self.answering.insert(to, answering);
-        }
     }
 
     /// Takes a frame from the bus.
@@ -466,32 +427,6 @@ impl Link {
         }
     }
 
-    fn state(
-        &mut self,
-        (id, part, last): (u64, u32, bool),
-        ops: &[Op<'_>],
-        frame: &Bytes,
-        now: Instant,
-        node: &mut impl Node,
-    ) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if peer.asked.is_none() || part != peer.part {
-            return; // a part is missing, or it was not asked for: it is asked for again in time
-        }
-        (peer.part, peer.asked) = (part + 1, Some(now));
-        let (index, quiet) = (peer.index, !peer.returns);
-        if part == 0 {
-            node.change(index, NodeChange::Begin, quiet);
-        }
-        for op in ops {
-            node.hear(index, op, frame, quiet);
-        }
-        if last {
-            (peer.asked, peer.returns) = (None, false);
-            node.change(index, NodeChange::End, quiet);
-        }
-    }
-
     fn forget(&mut self, id: u64, node: &mut impl Node) {
         let Some(peer) = self.peers.remove(&id) else { return };
         self.view.forget(id);
@@ -518,81 +453,4 @@ fn deliver(frame: &Bytes, node: &mut impl Node) {
 /// Milliseconds since 1970.
 fn wall_ms() -> u64 {
     crate::server::now_ms()
-}
-
-fn app_of(told: &Told) -> u32 {
-    match told {
-        Told::Entry { app, .. } | Told::User { app, .. } | Told::Terminate { app, .. } => *app,
-        Told::Count { channel, .. }
-        | Told::Here { channel, .. }
-        | Told::Gone { channel, .. }
-        | Told::CacheMiss { channel }
-        | Told::Cached { channel, .. }
-        | Told::Log { channel, .. } => channel.app,
-        Told::State { .. } => u32::MAX,
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
-}
-
-fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
-    let app = &*app.id;
-    Some(match told {
-        Told::Entry { entry, .. } => Op::Entry {
-            app,
-            channel: text(&entry.channel),
-            event: text(&entry.event),
-            data: text(&entry.data),
-            except: entry.except.map(tidings_core::pusher::SocketId::parts),
-            user_id: entry.user_id.as_deref(),
-            client: wire::is_client(entry.source),
-        },
-        Told::Count { channel, count } => {
-            Op::Count { app, channel: text(&channel.name), count: *count }
-        }
-        Told::Here { channel, member } => {
-            let (user_id, info) = (&*member.id, member.info.as_deref());
-            Op::Here { app, channel: text(&channel.name), user_id, info }
-        }
-        Told::Gone { channel, user_id } => Op::Gone { app, channel: text(&channel.name), user_id },
-        Told::CacheMiss { channel } => Op::CacheMiss { app, channel: text(&channel.name) },
-        Told::User { user_id, online, .. } => Op::User { app, user_id, online: *online },
-        Told::Terminate { user_id, .. } => Op::Terminate { app, user_id },
-        Told::Cached { channel, cached } => Op::Cached {
-            app,
-            channel: text(&channel.name),
-            age_ms: cached.age_ms,
-            frame: &cached.frame,
-            data: u32::try_from(cached.data).ok()?,
-        },
-        Told::Log { channel, log } => Op::Log {
-            app,
-            channel: text(&channel.name),
-            floor: log.floor,
-            events: log.events.iter().map(|(n, age, frame)| (*n, *age, &frame[..])).collect(),
-        },
-        Told::State { .. } => return None,
-    })
-}
-
-/// Bytes that something told takes in a frame, roughly.
-fn weigh(told: &Told) -> usize {
-    32 + match told {
-        Told::Entry { entry, .. } => entry.channel.len() + entry.event.len() + entry.data.len(),
-        Told::Here { channel, member } => {
-            channel.name.len() + member.id.len() + member.info.as_ref().map_or(0, |info| info.len())
-        }
-        Told::Count { channel, .. } | Told::Gone { channel, .. } | Told::CacheMiss { channel } => {
-            channel.name.len() + 32
-        }
-        Told::User { user_id, .. } | Told::Terminate { user_id, .. } => user_id.len(),
-        Told::Cached { channel, cached } => channel.name.len() + cached.frame.len(),
-        Told::Log { channel, log } => {
-            channel.name.len()
-                + log.events.iter().map(|(.., frame)| frame.len() + 16).sum::<usize>()
-        }
-        Told::State { .. } => 0,
-    }
 }

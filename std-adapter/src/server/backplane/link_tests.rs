@@ -9,6 +9,7 @@ use crate::server::hub::{Entry, NodeChange, NodeIndex, Source, Stamp};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -320,10 +321,10 @@ fn fr_123_without_the_bus_events_are_delivered_here_at_once_and_elsewhere_later(
     let mut bus = connected();
     bus.disconnect(1);
     let data = bus.publish(1, "a");
-    assert_eq!(bus.machines[1].known.delivered, [data.clone()]);
+    assert_eq!(bus.machines[1].known.delivered, from_ref(&data));
     assert!(bus.machines[1].view.state().degraded.is_some());
     bus.settle(Duration::from_secs(2));
-    assert!(bus.machines.iter().all(|machine| machine.known.delivered == [data.clone()]));
+    assert!(bus.machines.iter().all(|machine| machine.known.delivered == from_ref(&data)));
     assert_eq!(bus.machines[1].view.state().degraded, None);
 }
 
@@ -332,10 +333,10 @@ fn what_was_on_its_way_when_the_bus_went_away_is_delivered_once() {
     let mut bus = connected();
     let data = bus.publish(1, "a");
     bus.disconnect(1); // before it has come back
-    assert_eq!(bus.machines[1].known.delivered, [data.clone()]);
+    assert_eq!(bus.machines[1].known.delivered, from_ref(&data));
     bus.settle(Duration::from_secs(2));
     for machine in &bus.machines {
-        assert_eq!(machine.known.delivered, [data.clone()], "the others had it, and know so");
+        assert_eq!(machine.known.delivered, from_ref(&data), "the others had it, and know so");
     }
 }
 
@@ -391,12 +392,12 @@ proptest! {
             }
         }
         bus.settle(Duration::from_secs(30));
-        for at in 0..NODES {
+        for (at, published) in published.iter().enumerate() {
             prop_assert_eq!(bus.believed(at), bus.truth(at), "node {}", at);
             let delivered = &bus.machines[at].known.delivered;
             let once: BTreeSet<String> = delivered.iter().cloned().collect();
             prop_assert_eq!(once.len(), delivered.len(), "delivered twice on {}", at);
-            prop_assert!(published[at].is_subset(&once), "a node misses what it has published");
+            prop_assert!(published.is_subset(&once), "a node misses what it has published");
         }
     }
 }

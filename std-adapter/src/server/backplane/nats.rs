@@ -27,7 +27,7 @@ pub(super) async fn connect(url: &BackplaneUrl, topic: &str) -> Result<Connectio
         None => options,
     };
     let servers: Vec<String> = url.hosts.iter().map(|host| format!("nats://{host}")).collect();
-    let client = options.connect(servers).await.map_err(|error| error.to_string())?;
+    let client = Box::pin(options.connect(servers)).await.map_err(|error| error.to_string())?;
     let subject = Subject::from(topic);
     let messages = client.subscribe(subject.clone()).await.map_err(|error| error.to_string())?;
     // Once this has come back, the subscription is in force.

@@ -119,6 +119,7 @@ impl BackplaneUrl {
     }
 
     /// User and password as they are meant, without percent signs; either may be empty.
+    #[cfg(any(feature = "nats", feature = "redis"))]
     pub(super) fn user_and_password(&self) -> Option<(String, String)> {
         let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into();
         let credentials = self.credentials.as_deref()?;

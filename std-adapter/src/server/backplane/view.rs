@@ -77,10 +77,6 @@ impl View {
         })
     }
 
-    pub(crate) fn is_degraded(&self) -> bool {
-        self.read(|inner| inner.degraded.is_some())
-    }
-
     pub(super) fn set_degraded(&self, reason: Option<&str>) {
         self.write(|inner| inner.degraded = reason.map(Into::into));
     }
@@ -118,9 +114,12 @@ impl View {
                 return Teller::Here;
             }
             let name = hash(hash(SEED, app.as_bytes()), channel);
-            let others = inner.peers.iter().filter(|(_, peer)| peer.ready).map(|(id, _)| *id);
-            let all = others.chain(inner.ready.then_some(self.me));
-            let chosen = all.max_by_key(|id| hash(name, &id.to_le_bytes()));
+            let weight = |id: &u64| hash(name, &id.to_le_bytes());
+            let others = || inner.peers.iter().map(|(id, peer)| (*id, peer.ready));
+            let all = || others().chain([(self.me, inner.ready)]);
+            let ready = all().filter(|(_, ready)| *ready).map(|(id, _)| id).max_by_key(weight);
+            // When all have just started, none is ready and each knows as much as the others.
+            let chosen = ready.or_else(|| all().map(|(id, _)| id).max_by_key(weight));
             match chosen {
                 Some(id) if id != self.me => Teller::Other(id),
                 _ => Teller::Here,
@@ -186,6 +185,21 @@ mod tests {
             assert_eq!(views[0].teller("app", format!("{n}").as_bytes()), Teller::Here);
         }
         assert_eq!(views[0].state().nodes, 1);
+    }
+
+    #[test]
+    fn nodes_that_have_all_just_started_agree_as_well() {
+        let views = views();
+        for view in &views {
+            view.set_ready(false);
+            for other in views.iter().filter(|other| other.me != view.me) {
+                view.heard(other.me, Some(false), Instant::now());
+            }
+        }
+        for n in 0..100 {
+            let told = tellers(&views, &format!("channel-{n}"));
+            assert!(told.windows(2).all(|pair| pair[0] == pair[1]));
+        }
     }
 
     #[test]

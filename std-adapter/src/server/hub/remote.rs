@@ -61,6 +61,7 @@ pub(crate) enum NodeChange {
 
 /// Subscriptions on other nodes; takes no memory of its own where there are none.
 #[derive(Default)]
+#[allow(clippy::box_collection, reason = "it is empty in most channels, which are many")]
 pub(super) struct Elsewhere(Option<Box<Vec<(NodeIndex, u32)>>>);
 
 impl Elsewhere {
@@ -89,10 +90,13 @@ impl Elsewhere {
     }
 }
 
+/// A claim by what tells it from others: app, channel and user.
+type ClaimId = (u32, Box<[u8]>, Option<Box<str>>);
+
 /// A thing that a node has told and may not confirm: a channel's number or a member of it.
 type Claim = (Channel, Option<Box<str>>);
 
-fn id(channel: &Channel, user_id: Option<&str>) -> (u32, Box<[u8]>, Option<Box<str>>) {
+fn id(channel: &Channel, user_id: Option<&str>) -> ClaimId {
     (channel.app, channel.name[..].into(), user_id.map(Into::into))
 }
 
@@ -104,7 +108,7 @@ pub(super) struct Unconfirmed {
 
 #[derive(Default)]
 struct Claims {
-    open: HashSet<(u32, Box<[u8]>, Option<Box<str>>)>,
+    open: HashSet<ClaimId>,
     all: Vec<Claim>,
 }
 

@@ -1,7 +1,7 @@
 //! The last event of each cache channel, for whoever subscribes later.
 
-use super::super::CachedEvent;
 use super::super::table::Key;
+use super::super::{CachedEvent, KeptState};
 use crate::app::App;
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -118,13 +118,14 @@ impl Cache {
         Some(CachedEvent { data: cached.data.clone(), ttl })
     }
 
-    /// All kept events, for a node that is new: app, channel, age in milliseconds, frame, and bytes of its data.
-    pub(super) fn export(&self, now: Instant) -> Vec<(u32, Box<[u8]>, u64, Bytes, usize)> {
+    /// All kept events by app and channel, for a node that is new.
+    pub(super) fn export(&self, now: Instant) -> Vec<(u32, Box<[u8]>, KeptState)> {
         let mut all = Vec::new();
         for (app, kept) in &self.apps {
             for (name, cached) in &kept.by_name {
                 let (frame, data) = (cached.frame.clone(), cached.data.len());
-                all.push((*app, name.clone(), cached.age_ms(now), frame, data));
+                let state = KeptState { age_ms: cached.age_ms(now), frame, data };
+                all.push((*app, name.clone(), state));
             }
         }
         all

@@ -147,9 +147,11 @@ impl Home {
     pub(crate) fn kept(&self, hub: &Hub, now: Instant) -> Vec<Told> {
         let channel =
             |app: u32, name: &[u8]| remote::channel(Key { app, hash: hub.hash(app, name), name });
-        let cached = self.cache.export(now).into_iter().map(|(app, name, age_ms, frame, data)| {
-            Told::Cached { channel: channel(app, &name), cached: KeptState { age_ms, frame, data } }
-        });
+        let cached = self
+            .cache
+            .export(now)
+            .into_iter()
+            .map(|(app, name, cached)| Told::Cached { channel: channel(app, &name), cached });
         let logs = self.logs.export(now).into_iter();
         cached
             .chain(logs.map(|(app, name, log)| Told::Log { channel: channel(app, &name), log }))

@@ -7,7 +7,7 @@ mod log;
 #[cfg(test)]
 mod tests;
 
-use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Outcome, Resume};
+use super::mail::{Channel, Deliver, Join, Joined, Leave, Mail, Member, Outcome, Resume};
 use super::presence::{Entered, Left, Members};
 use super::remote::{Elsewhere, Unconfirmed};
 use super::table::{Key, Table};
@@ -94,6 +94,36 @@ impl HomeChannel {
         }
     }
 
+    /// Lets a member in and tells the others; the acknowledgement, or `None` when the channel is full.
+    fn enter(
+        &mut self,
+        channel: &Channel,
+        member: Member,
+        max_members: u32,
+        socket_id: SocketId,
+        work: &mut Work<'_>,
+    ) -> Option<Bytes> {
+        let members = self.members.get_or_insert_default();
+        let user_id = member.id.clone();
+        let entered = members.enter(member, max_members);
+        if entered == Entered::Full {
+            return None;
+        }
+        let succeeded = dialect::presence_succeeded(&channel.name, members);
+        if entered == Entered::Again {
+            return Some(succeeded);
+        }
+        let member = members.member(&user_id)?;
+        (work.tell)(&|| News::Here { channel: channel.clone(), member: member.clone() });
+        if entered == Entered::First {
+            let (app, name) = (channel.app, &channel.name);
+            (work.notify)(Notice::MemberAdded { app, channel: name, user_id: &user_id });
+            let added = dialect::member_added(name, &member);
+            self.spread(channel, &added, Some(socket_id), work.out);
+        }
+        Some(succeeded)
+    }
+
     /// Sends one frame to every shard with subscribers.
     fn spread(
         &self,
@@ -139,33 +169,14 @@ impl Home {
         let (name, home, app) = (&slot.name, &mut slot.value, channel.app);
         let mut frame = None;
         if let Some(member) = member {
-            let members = home.members.get_or_insert_default();
-            let added = dialect::member_added(&channel.name, &member);
-            let user_id = member.id.clone();
-            let entered = members.enter(member, max_members);
-            if matches!(entered, Entered::First | Entered::FirstHere)
-                && let Some(member) = members.member(&user_id)
-            {
-                (work.tell)(&|| News::Here { channel: channel.clone(), member: member.clone() });
-            }
-            match entered {
-                Entered::Full => {
-                    if home.is_empty() {
-                        self.channels.remove(at);
-                    }
-                    let outcome = Outcome::Full { max_members };
-                    let joined = Joined { channel, conn, ticket, outcome };
-                    work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
-                    return;
+            frame = home.enter(&channel, member, max_members, socket_id, work);
+            if frame.is_none() {
+                if home.is_empty() {
+                    self.channels.remove(at);
                 }
-                Entered::First => {
-                    (work.notify)(Notice::MemberAdded { app, channel: name, user_id: &user_id });
-                    frame = Some(dialect::presence_succeeded(&channel.name, members));
-                    home.spread(&channel, &added, Some(socket_id), work.out);
-                }
-                Entered::FirstHere | Entered::Again => {
-                    frame = Some(dialect::presence_succeeded(&channel.name, members));
-                }
+                let outcome = Outcome::Full { max_members };
+                let joined = Joined { channel, conn, ticket, outcome };
+                return work.out.push((conn.shard, Mail::Joined(Box::new(joined))));
             }
         }
         if !home.is_occupied() {

@@ -1,0 +1,81 @@
+//! All that a node has to tell, asked for and told.
+
+use super::super::Told;
+use super::super::ops::{app_of, op, weigh};
+use super::super::wire::{self, Frame, Head, Op};
+use super::{Link, MAX_FRAME, Node};
+use crate::server::hub::NodeChange;
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Link {
+    /// Asks a node for all that it has to tell.
+    pub(super) fn ask(&mut self, id: u64, now: Instant, node: &mut impl Node) {
+        let kept = !self.has_kept;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        (peer.asked, peer.part) = (Some(now), 0);
+        node.send(wire::encode(
+            Head { from: self.view.me, to: id, late: false },
+            &Frame::Ask { kept },
+        ));
+    }
+
+    /// Tells a node what one shard has told for it.
+    pub(super) fn answer(&mut self, to: u64, told: &[Told], node: &mut impl Node) {
+        let Some(mut answering) = self.answering.remove(&to) else { return };
+        answering.shards -= 1;
+        let mut parts: Vec<&[Told]> = Vec::new();
+        let (mut from, mut weight) = (0, 0);
+        for (at, told_one) in told.iter().enumerate() {
+            weight += weigh(told_one);
+            if weight > MAX_FRAME && at > from {
+                parts.push(&told[from..at]);
+                (from, weight) = (at, 0);
+            }
+        }
+        parts.push(&told[from..]);
+        let count = parts.len();
+        for (at, told) in parts.into_iter().enumerate() {
+            let last = answering.shards == 0 && at + 1 == count;
+            let apps: Vec<_> = told.iter().map(|told| node.app(app_of(told))).collect();
+            let ops = told
+                .iter()
+                .zip(&apps)
+                .filter_map(|(told, app)| op(told, app.as_deref()?))
+                .collect();
+            let state = Frame::State { part: answering.part, last, ops };
+            node.send(wire::encode(Head { from: self.me(), to, late: false }, &state));
+            answering.part += 1;
+        }
+        if answering.shards > 0 {
+            self.answering.insert(to, answering);
+        }
+    }
+
+    /// Takes in a part of the answer of a node.
+    pub(super) fn state(
+        &mut self,
+        (id, part, last): (u64, u32, bool),
+        ops: &[Op<'_>],
+        frame: &Bytes,
+        now: Instant,
+        node: &mut impl Node,
+    ) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.asked.is_none() || part != peer.part {
+            return; // a part is missing, or it was not asked for: it is asked for again in time
+        }
+        (peer.part, peer.asked) = (part + 1, Some(now));
+        let (index, quiet) = (peer.index, !peer.returns);
+        if part == 0 {
+            node.change(index, NodeChange::Begin, quiet);
+        }
+        for op in ops {
+            node.hear(index, op, frame, quiet);
+        }
+        if last {
+            (peer.asked, peer.returns) = (None, false);
+            node.change(index, NodeChange::End, quiet);
+        }
+    }
+}
