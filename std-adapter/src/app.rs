@@ -1,6 +1,7 @@
 //! Apps: who may connect and publish, and within which limits.
 
 mod limits;
+mod rate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tidings_core::auth::SigningKey;
 
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};
+pub(crate) use rate::{Rate, Standing};
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///
@@ -43,6 +45,13 @@ pub struct App {
     /// How many client events one connection may send in a second (default 10, as with Pusher); a
     /// further one is answered with 4301 and the connection stays. `None` is no limit.
     pub max_client_events_per_second: Option<u32>,
+    /// How many events the application may publish over the HTTP API in a second, an event for several channels
+    /// counted for each (default `None`, no limit); a request that is too much is answered with 429 and
+    /// publishes nothing. Each server counts for itself.
+    pub max_backend_events_per_second: Option<u32>,
+    /// How many questions of the HTTP API are answered in a second (default `None`, no limit); a further one is
+    /// answered with 429.
+    pub max_read_requests_per_second: Option<u32>,
     /// Whether a connection must prove itself (sign in, or subscribe to a private or presence
     /// channel) within [`ServerConfig::user_authentication_timeout`](crate::ServerConfig); one that
     /// does not is closed with 4009. Default off. Signing in is possible either way.
@@ -74,6 +83,8 @@ pub struct App {
     elsewhere: AtomicU32,
     cached: Usage,
     logged: Usage,
+    backend_events: Rate,
+    read_requests: Rate,
 }
 
 impl App {
@@ -92,6 +103,8 @@ impl App {
             client_events: false,
             max_connections: None,
             max_client_events_per_second: Some(10),
+            max_backend_events_per_second: None,
+            max_read_requests_per_second: None,
             user_authentication: false,
             webhooks: Vec::new(),
             subscription_count: false,
@@ -108,6 +121,8 @@ impl App {
             elsewhere: AtomicU32::new(0),
             cached: Usage::default(),
             logged: Usage::default(),
+            backend_events: Rate::default(),
+            read_requests: Rate::default(),
         }
     }
 
@@ -176,6 +191,16 @@ impl App {
         Ok(())
     }
 
+    /// Uses some of the events that may be published in this second; `None` when there is no bound.
+    pub(crate) fn take_backend_events(&self, count: u32, now_ms: u64) -> Option<Standing> {
+        self.max_backend_events_per_second.map(|max| self.backend_events.take(count, max, now_ms))
+    }
+
+    /// Uses one of the questions that are answered in this second; `None` when there is no bound.
+    pub(crate) fn take_read_request(&self, now_ms: u64) -> Option<Standing> {
+        self.max_read_requests_per_second.map(|max| self.read_requests.take(1, max, now_ms))
+    }
+
     /// What the app's kept history takes, over all shards.
     pub(crate) const fn logged(&self) -> &Usage {
         &self.logged
@@ -207,6 +232,8 @@ impl fmt::Debug for App {
             .field("client_events", &self.client_events)
             .field("max_connections", &self.max_connections)
             .field("max_client_events_per_second", &self.max_client_events_per_second)
+            .field("max_backend_events_per_second", &self.max_backend_events_per_second)
+            .field("max_read_requests_per_second", &self.max_read_requests_per_second)
             .field("user_authentication", &self.user_authentication)
             .field("webhooks", &self.webhooks)
             .field("subscription_count", &self.subscription_count)

@@ -313,3 +313,36 @@ fn fr_022_a_socket_path_without_an_upgrade_is_426() {
         assert_eq!(connection.answer(method == "HEAD").status, 426, "{method}");
     }
 }
+
+#[test]
+fn what_is_over_the_rate_of_an_app_is_refused_whole_and_says_how_it_stands() {
+    let server = start_app(|app| {
+        app.max_backend_events_per_second = Some(3);
+        app.max_read_requests_per_second = Some(0);
+    });
+    let mut connection = Connection::open(address(&server));
+    let answer = connection.request(&Request::post(
+        "/apps/id/events",
+        r#"{"name":"n","channels":["a","b","c","d"],"data":""}"#,
+    ));
+    refused(&answer, 429, "3 in a second (max_backend_events_per_second)");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.header("x-ratelimit-limit"), Some("3"));
+    let two = Request::post("/apps/id/events", r#"{"name":"n","channels":["a","b"],"data":""}"#);
+    let answer = connection.request(&two);
+    assert_eq!((answer.status, answer.header("x-ratelimit-remaining")), (200, Some("1")));
+    assert_eq!(answer.header("retry-after"), None);
+    refused(&connection.request(&Request::get("/apps/id/channels")), 429, "0 in a second");
+}
+
+#[test]
+fn whether_there_is_memory_for_more_is_told_as_soketi_tells_it() {
+    let server = start();
+    let mut connection = Connection::open(address(&server));
+    for path in ["/live", "/accept-traffic"] {
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        let answer = connection.answer(false);
+        assert!(answer.status == 200 || answer.text.contains("choose another"), "{path}");
+        assert_eq!(answer.text == "OK", path == "/live");
+    }
+}

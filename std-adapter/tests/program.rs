@@ -151,6 +151,22 @@ fn fr_135_what_is_wrong_with_the_configuration_is_one_clear_line() {
 }
 
 #[test]
+fn fr_135_a_file_can_be_checked_before_it_is_served() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let secret = "a-secret-that-is-not-shown";
+    let good = format!("port = 7000\n[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"{secret}\"\n");
+    std::fs::write(file.path(), &good).unwrap();
+    let (code, stdout, _) = finished(&["check", path]);
+    assert_eq!(code, 0);
+    assert_eq!(stdout, "app 1: key k\ngood: serves on 127.0.0.1 port 7000\n");
+    std::fs::write(file.path(), format!("{good}max_conections = 5\n")).unwrap();
+    let (code, line) = refusal(&["check", path]);
+    assert_eq!(code, 2);
+    assert!(line.contains(":6:1:") && line.contains("did you mean `max_connections`?"), "{line}");
+}
+
+#[test]
 fn what_the_environment_misspells_is_logged() {
     let mut command = tidings(&["serve", "--port", "0"]);
     command.env("TIDINGS_PROT", "1").env("SOKETI_DB_REDIS_HOST", "x");

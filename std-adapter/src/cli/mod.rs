@@ -33,6 +33,7 @@ enum Command {
     /// Put load on a Pusher-compatible server and measure it
     #[cfg(all(feature = "bench", target_os = "linux"))]
     Bench(Box<crate::bench::BenchArgs>),
+    Check(serve::CheckArgs),
     Publish(Box<publish::Args>),
     Serve(Box<serve::Args>),
     Sign(Box<sign::Args>),
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         #[cfg(all(feature = "bench", target_os = "linux"))]
         Command::Bench(args) => crate::bench::run(&args),
+        Command::Check(args) => serve::check(args),
         Command::Publish(args) => publish::run(*args),
         Command::Serve(args) => serve::run(*args),
         Command::Sign(args) => sign::run(*args),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{EXIT_USAGE, banner, fail, logging};
+use super::{EXIT_USAGE, banner, fail, logging, print};
 use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
 use crate::server::{Server, ServerHandle, StartError};
 
@@ -43,10 +43,51 @@ pub(super) struct Args {
     app: AppOptions,
 }
 
+/// The arguments of `check`.
+#[derive(Debug, clap::Args)]
+#[command(about = "Check a configuration file, and say what `serve` would do with it")]
+pub(super) struct CheckArgs {
+    /// TOML file with options and apps
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Reads a file as `serve` does, with the environment of this moment, and starts nothing.
+pub(super) fn check(args: CheckArgs) -> ExitCode {
+    let none = (ServerOptions::default(), AppOptions::default());
+    let (settings, warnings) = match load(Some(args.file), none) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    if let Some(Err(error)) = settings.log.as_deref().map(logging::parse) {
+        return fail(EXIT_USAGE, &error);
+    }
+    let mut text = String::new();
+    for warning in warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    let (server, apps) = (&settings.server, &settings.apps);
+    let tells = |on: bool, what: &'static str| if on { what } else { "" };
+    for app in apps.iter() {
+        text.push_str(&format!(
+            "app {}: key {}{}{}\n",
+            app.id,
+            app.key,
+            tells(!app.enabled, ", disabled"),
+            tells(apps.is_development(), ", the development app, for loopback addresses only"),
+        ));
+    }
+    if let Some(url) = &server.backplane {
+        text.push_str(&format!("backplane {url}\n"));
+    }
+    text.push_str(&format!("good: serves on {} port {}", server.host, server.port));
+    print(&text)
+}
+
 /// Serves until a signal ends it.
 pub(super) fn run(args: Args) -> ExitCode {
     let dev = args.dev;
-    let (settings, warnings) = match load(args) {
+    let (settings, warnings) = match load(args.config, (args.server, args.app)) {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
@@ -77,13 +118,16 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn load(args: Args) -> Result<(Settings, Vec<String>), ConfigError> {
+fn load(
+    config: Option<PathBuf>,
+    flags: (ServerOptions, AppOptions),
+) -> Result<(Settings, Vec<String>), ConfigError> {
     let variables = std::env::vars_os();
     let unicode =
         variables.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
     let mut environment = read_environment(unicode)?;
     let warnings = std::mem::take(&mut environment.warnings);
-    Ok((Settings::load(args.config, (args.server, args.app), environment)?, warnings))
+    Ok((Settings::load(config, flags, environment)?, warnings))
 }
 
 async fn serve(settings: Settings, dev: bool) -> ExitCode {

@@ -168,6 +168,12 @@ options! {
         /// Client events that one connection may send in a second, or unlimited [default: 10]
         #[arg(long, value_name = "COUNT", help_heading = "Every app", allow_hyphen_values = true)]
         max_client_events_per_second: Bound,
+        /// Events that one app may publish in a second, each channel counted, or unlimited [default: unlimited]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app", allow_hyphen_values = true)]
+        max_backend_events_per_second: Bound,
+        /// Questions of one app that the HTTP API answers in a second, or unlimited [default: unlimited]
+        #[arg(long, value_name = "COUNT", help_heading = "Every app", allow_hyphen_values = true)]
+        max_read_requests_per_second: Bound,
         /// Whether a connection must sign in or join a private channel in time [default: false]
         #[arg(long, value_name = "BOOL", help_heading = "Every app", num_args = 0..=1, default_missing_value = "true")]
         user_authentication: bool,

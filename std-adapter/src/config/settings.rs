@@ -283,6 +283,12 @@ fn apply(app: &mut App, options: &AppOptions) {
     if let Some(Bound(bound)) = options.max_connections {
         app.max_connections = bound;
     }
+    if let Some(Bound(bound)) = options.max_backend_events_per_second {
+        app.max_backend_events_per_second = bound;
+    }
+    if let Some(Bound(bound)) = options.max_read_requests_per_second {
+        app.max_read_requests_per_second = bound;
+    }
     if let Some(Bound(bound)) = options.max_client_events_per_second {
         app.max_client_events_per_second = bound;
     }

@@ -158,7 +158,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
 fn every_option_of_an_app_reaches_the_app() {
     let text = format!(
         "{ONE_APP}enabled = false\nclient_events = true\nmax_connections = 1\n\
-        max_client_events_per_second = \"unlimited\"\nuser_authentication = true\n\
+        max_client_events_per_second = \"unlimited\"\n\
+        max_backend_events_per_second = 18\nmax_read_requests_per_second = 19\nuser_authentication = true\n\
         max_channel_name = 2\nmax_event_name = 3\nmax_event_bytes = 4\n\
         max_channels_per_event = 5\nmax_batch = 6\nmax_presence_members = 7\n\
         max_presence_user_bytes = 8\nmax_user_id = 9\nmax_channels_per_connection = 10\n\
@@ -168,6 +169,7 @@ fn every_option_of_an_app_reaches_the_app() {
     let apps = load_file(&text).unwrap().apps;
     let expected = "App { id: \"1\", key: \"k\", secret: [redacted], enabled: false, \
         client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
+        max_backend_events_per_second: Some(18), max_read_requests_per_second: Some(19), \
         user_authentication: true, webhooks: [Webhook { url: \"http://x\", event_types: [], \
         channel_name_starts_with: None, channel_name_ends_with: None, headers: [], \
         batching: None }], subscription_count: true, watchlists: true, cache_ttl: 11s, history: History { max_events: 15, \

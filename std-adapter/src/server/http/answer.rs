@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::app::Standing;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -17,6 +18,8 @@ pub(super) struct Answer {
     pub(super) content_type: Option<&'static str>,
     /// One more header that some answers have.
     pub(super) extra: Option<(HeaderName, &'static str)>,
+    /// How the app's rate stands, where it has a bound.
+    pub(super) rate: Option<Standing>,
     pub(super) body: Bytes,
 }
 
@@ -36,7 +39,13 @@ pub(super) const CORS: [(HeaderName, &str); 3] = [
 
 impl Answer {
     const fn new(content_type: &'static str, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(content_type), extra: None, body }
+        Self {
+            status: StatusCode::OK,
+            content_type: Some(content_type),
+            extra: None,
+            rate: None,
+            body,
+        }
     }
 
     /// The answer to what succeeds and has nothing to tell.
@@ -57,7 +66,7 @@ impl Answer {
     /// The answer to a browser that asks what it may send.
     pub(super) const fn preflight() -> Self {
         let body = Bytes::new();
-        Self { status: StatusCode::NO_CONTENT, content_type: None, extra: None, body }
+        Self { status: StatusCode::NO_CONTENT, content_type: None, extra: None, rate: None, body }
     }
 
     /// The answer as hyper takes it; `cross_origin` when the request named an origin.
@@ -72,8 +81,18 @@ impl Answer {
         for (name, value) in self.extra.into_iter().chain(cors) {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        for (name, value) in self.rate.iter().flat_map(rate_headers) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+        }
         response
     }
+}
+
+/// The headers that tell how a rate stands, with the names of Soketi.
+pub(super) fn rate_headers(rate: &Standing) -> impl Iterator<Item = (&'static str, u32)> {
+    let standing = [("x-ratelimit-limit", rate.limit), ("x-ratelimit-remaining", rate.remaining)];
+    // A window is a second long, and a second is the least that the header can say.
+    standing.into_iter().chain(rate.exceeded.then_some(("retry-after", 1)))
 }
 
 /// Why a request is refused: a status, and a text that names the cause and the next step.
@@ -82,11 +101,12 @@ pub(crate) struct Refusal {
     status: StatusCode,
     text: Cow<'static, str>,
     allow: Option<&'static str>,
+    rate: Option<Standing>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), allow: None }
+        Self { status, text: text.into(), allow: None, rate: None }
     }
 
     /// The request is malformed, or asks for what cannot be.
@@ -133,8 +153,18 @@ impl Refusal {
         )
     }
 
+    /// The app asks for more in a second than it may.
+    pub(super) fn too_many(rate: Standing, option: &str) -> Self {
+        let limit = rate.limit;
+        let text = format!(
+            "Too many requests: the limit is {limit} in a second ({option}): try again in a second, or raise \
+             the limit"
+        );
+        Self { rate: Some(rate), ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
+    }
+
     /// The server cannot take it now.
-    pub(super) fn unavailable(text: &'static str) -> Self {
+    pub(super) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
@@ -162,7 +192,7 @@ impl Refusal {
             StatusCode::REQUEST_TIMEOUT => Some((CONNECTION, "close")),
             _ => self.allow.map(|allow| (ALLOW, allow)),
         };
-        Answer { status: self.status, extra, ..Answer::json(body) }
+        Answer { status: self.status, extra, rate: self.rate, ..Answer::json(body) }
     }
 }
 

@@ -101,6 +101,7 @@ pub(super) fn open(
         content_type: Some("text/event-stream"),
         extra: Some((CACHE_CONTROL, "no-store")),
         body: Bytes::new(),
+        rate: None,
     };
     let mut response = answer.into_response(false).map(|_| {
         let next = Box::pin(listener.next());

@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod connection;
 mod event;
 mod feed;
+mod health;
 mod params;
 mod plain;
 mod query;
@@ -35,7 +36,8 @@ pub use service::Service;
 use super::dev;
 use super::hub::{Entry, Hub, Source};
 use super::steps::{STEPS, shown};
-use crate::app::App;
+use crate::app::{App, Standing};
+use crate::server::now_ms;
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
 pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Response<ResponseBody>
@@ -144,11 +146,8 @@ fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Ref
     let app = match &route {
         Route::Alive => return Ok(Admission::Answered(Answer::healthy())),
         Route::Preflight => return Ok(Admission::Answered(Answer::preflight())),
-        Route::Ready if hub.is_draining() => {
-            let text = "the server is shutting down: choose another";
-            return Err(Refusal::unavailable(text));
-        }
-        Route::Ready => return Ok(Admission::Answered(Answer::healthy())),
+        Route::Ready => return health::ready(hub).map(Admission::Answered),
+        Route::AcceptTraffic => return health::accept_traffic(hub).map(Admission::Answered),
         Route::Terminate { app: None, .. } => verify::app_of_key(hub.apps(), call.query)?,
         Route::Events { app }
         | Route::BatchEvents { app }
@@ -197,7 +196,11 @@ async fn perform(
 ) -> Result<Answer, Refusal> {
     let Task { route, app } = task;
     authorise(hub, call, app, body)?;
-    match route {
+    let rate = match route {
+        Route::Events { .. } | Route::BatchEvents { .. } | Route::Terminate { .. } => None,
+        _ => within(app.take_read_request(now_ms()), "max_read_requests_per_second")?,
+    };
+    let answer = match route {
         Route::Events { .. } => publish(hub, app, event::one(body, &app.limits)?).await,
         Route::BatchEvents { .. } => {
             publish_batch(hub, app, event::batch(body, &app.limits)?).await
@@ -211,10 +214,28 @@ async fn perform(
             Ok(Answer::done())
         }
         // Neither gets here: a feed is begun elsewhere, and the others need no signature.
-        Route::Feed { .. } | Route::Alive | Route::Preflight | Route::Ready => {
-            Ok(Answer::healthy())
-        }
+        Route::Feed { .. }
+        | Route::Alive
+        | Route::Preflight
+        | Route::Ready
+        | Route::AcceptTraffic => Ok(Answer::healthy()),
+    };
+    answer.map(|answer| Answer { rate: answer.rate.or(rate), ..answer })
+}
+
+/// Lets through what is within its rate.
+fn within(rate: Option<Standing>, option: &str) -> Result<Option<Standing>, Refusal> {
+    match rate {
+        Some(rate) if rate.exceeded => Err(Refusal::too_many(rate, option)),
+        other => Ok(other),
     }
+}
+
+/// Uses the rate of an app for so many deliveries to a channel.
+fn take_events(app: &App, events: &[Publication]) -> Result<Option<Standing>, Refusal> {
+    let count = events.iter().map(|event| event.channels.len()).sum::<usize>();
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    within(app.take_backend_events(count, now_ms()), "max_backend_events_per_second")
 }
 
 fn app_of_id<'h>(hub: &'h Hub, id: &str, query: &str) -> Result<&'h Arc<App>, Refusal> {
@@ -265,11 +286,12 @@ fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal
 }
 
 async fn publish(hub: &Hub, app: &Arc<App>, event: Publication) -> Result<Answer, Refusal> {
+    let rate = take_events(app, std::slice::from_ref(&event))?;
     deliver(hub, app, &event)?;
     if !event.info.any() {
-        return Ok(Answer::done());
+        return Ok(Answer { rate, ..Answer::done() });
     }
-    Ok(Answer::json(query::published(hub, app, &event).await))
+    Ok(Answer { rate, ..Answer::json(query::published(hub, app, &event).await) })
 }
 
 async fn publish_batch(
@@ -277,11 +299,12 @@ async fn publish_batch(
     app: &Arc<App>,
     batch: Vec<Publication>,
 ) -> Result<Answer, Refusal> {
+    let rate = take_events(app, &batch)?;
     for event in &batch {
         deliver(hub, app, event)?;
     }
     if !batch.iter().any(|event| event.info.any()) {
-        return Ok(Answer::done());
+        return Ok(Answer { rate, ..Answer::done() });
     }
-    Ok(Answer::json(query::published_batch(hub, app, &batch).await))
+    Ok(Answer { rate, ..Answer::json(query::published_batch(hub, app, &batch).await) })
 }

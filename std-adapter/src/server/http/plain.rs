@@ -18,7 +18,7 @@ use http::Method;
 use httparse::{EMPTY_HEADER, Header, Status};
 use tokio::time::Instant;
 
-use super::answer::{Answer, CORS};
+use super::answer::{Answer, CORS, rate_headers};
 use super::{Admission, Call, admit, finish, perform};
 use crate::config::ServerConfig;
 use crate::server::hub::Hub;
@@ -266,7 +266,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 
 /// Writes an answer as it goes on the wire.
 fn write(answer: &Answer, cross_origin: bool, out: &mut Vec<u8>) {
-    let Answer { status, content_type, extra, body } = answer;
+    let Answer { status, content_type, extra, rate, body } = answer;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
@@ -283,6 +283,9 @@ fn write(answer: &Answer, cross_origin: bool, out: &mut Vec<u8>) {
     }
     for (name, value) in extra.iter().chain(CORS.iter().filter(|_| cross_origin)) {
         field(name.as_str(), value.as_bytes());
+    }
+    for (name, value) in rate.iter().flat_map(rate_headers) {
+        field(name, itoa::Buffer::new().format(value).as_bytes());
     }
     DATE.with_borrow_mut(|date| field("date", date.text(SystemTime::now())));
     out.extend_from_slice(b"\r\n\r\n");

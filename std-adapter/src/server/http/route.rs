@@ -14,6 +14,8 @@ pub(super) enum Route<'p> {
     Alive,
     /// Does the server take new clients?
     Ready,
+    /// Has the machine the memory for more?
+    AcceptTraffic,
     /// A browser asks what it may send.
     Preflight,
     /// `POST /apps/ID/events`
@@ -63,7 +65,8 @@ impl<'p> Route<'p> {
             };
         }
         match path {
-            "/" | "" => return Ok(Self::Alive),
+            "/" | "" | "/live" => return Ok(Self::Alive),
+            "/accept-traffic" => return Ok(Self::AcceptTraffic),
             "/ready" => return Ok(Self::Ready),
             _ => {}
         }

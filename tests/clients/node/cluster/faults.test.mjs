@@ -80,6 +80,9 @@ for (const kind of ['redis', 'nats']) {
       const closed = here.map(({ client }) => record(client.connection, 'disconnected'));
       await bus.stop();
       await until('one to notice', () => [a, b, c].every((node) => /the backplane is away/.test(node.log)));
+      const ready = async (node) => (await fetch(`${node.url}/ready`)).status;
+      assert.deepEqual(await Promise.all([a, b, c].map(ready)), [503, 503, 503]);
+      assert.match(await (await fetch(`${a.url}/ready`)).text(), /degraded: the backplane is not reached/);
       for (const [at, node] of [a, b, c].entries()) {
         await cluster.publish(node, name, 'news', at);
         await until('its own', () => heard[at].includes(at));
@@ -88,6 +91,7 @@ for (const kind of ['redis', 'nats']) {
       await sleep(500);
       await bus.resume();
       await cluster.together();
+      assert.deepEqual(await Promise.all([a, b, c].map(ready)), [200, 200, 200]);
       await cluster.publish(b, name, 'news', 'after');
       await until('all', () => heard.every((events) => events.includes('after')));
       for (const [at, events] of heard.entries()) {
