@@ -1,5 +1,6 @@
 //! Apps: who may connect and publish, and within which limits.
 
+mod error;
 mod limits;
 mod rate;
 
@@ -13,6 +14,7 @@ use crate::server::webhook::{Outlet, Webhook};
 use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
 
+pub use error::AppError;
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};
 pub(crate) use rate::{Rate, Standing};
@@ -396,56 +398,6 @@ fn check(app: &App) -> Result<(), AppError> {
         }
     }
     Ok(())
-}
-
-/// Why a list of apps was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppError {
-    /// Two apps have one id.
-    #[error("two apps have the id `{id}`: give each app its own id")]
-    DuplicateId {
-        /// The id.
-        id: Box<str>,
-    },
-    /// Two apps have one key.
-    #[error("the apps `{first}` and `{second}` both have the key `{key}`: give each app its own")]
-    DuplicateKey {
-        /// The key.
-        key: Box<str>,
-        /// The id of the app that came first.
-        first: Box<str>,
-        /// The id of the app that came second.
-        second: Box<str>,
-    },
-    /// An id, key or secret is the empty text.
-    #[error("the {field} of app `{id}` is empty: set it to a text of at least one character")]
-    Empty {
-        /// The app's id, which may itself be empty.
-        id: Box<str>,
-        /// `id`, `key` or `secret`.
-        field: &'static str,
-    },
-    /// A webhook cannot be sent as it is configured.
-    #[error("the webhook `{url}` of the app `{id}` is of no use: {reason}")]
-    Webhook {
-        /// The app's id.
-        id: Box<str>,
-        /// The URL, without its query.
-        url: Box<str>,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// An id or key cannot stand in a URL path as it is.
-    #[error(
-        "the app {field} `{value}` may hold only ASCII letters, digits and - _ . ~, since it stands in URLs"
-    )]
-    NotInPath {
-        /// `id` or `key`.
-        field: &'static str,
-        /// The id or key.
-        value: Box<str>,
-    },
 }
 
 #[cfg(test)]

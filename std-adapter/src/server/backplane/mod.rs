@@ -33,7 +33,7 @@ mod wire;
 
 pub use url::{BackplaneError, BackplaneUrl};
 pub use view::BackplaneState;
-pub(crate) use view::{Teller, View};
+pub(crate) use view::{SEED, Teller, View, hash};
 
 use super::hub::mail::{Channel, Member};
 use super::hub::{Congested, Entry, KeptLog, KeptState, Notice};
@@ -77,6 +77,11 @@ pub(crate) enum Told {
     Terminate {
         app: u32,
         user_id: Box<str>,
+    },
+    /// Webhooks with a fact of this hash have been sent, or given up.
+    Sent {
+        app: u32,
+        hash: u64,
     },
     /// What a cache channel holds, for a node that is new.
     Cached {

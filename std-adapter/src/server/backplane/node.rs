@@ -1,8 +1,8 @@
 //! The node that a link works for: its hub.
 
-use super::Outlet;
 use super::link::Node;
 use super::wire::Op;
+use super::{Outlet, View};
 use crate::app::App;
 use crate::server::hub::mail::{Channel, Mail, Member};
 use crate::server::hub::{
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 pub(super) struct HubNode {
     hub: Hub,
     waiting: Arc<AtomicUsize>,
+    view: Arc<View>,
     /// Frames for the bus.
     pub(super) out: Vec<Bytes>,
     /// Connections by app on other nodes.
@@ -27,8 +28,8 @@ pub(super) struct HubNode {
 
 impl HubNode {
     pub(super) fn new(hub: Hub, outlet: &Outlet) -> Self {
-        let waiting = Arc::clone(&outlet.waiting);
-        Self { hub, waiting, out: Vec::new(), counts: HashMap::default() }
+        let (waiting, view) = (Arc::clone(&outlet.waiting), Arc::clone(&outlet.view));
+        Self { hub, waiting, view, out: Vec::new(), counts: HashMap::default() }
     }
 
     /// The place of an app by its id, and the app.
@@ -140,6 +141,7 @@ impl Node for HubNode {
                     reply: reply.clone(),
                 });
             }
+            Op::Sent { hash } => self.view.sent(hash),
             Op::Cached { app, channel, age_ms, frame: kept, data } => {
                 let state = KeptState { age_ms, frame: frame.slice_ref(kept), data: data as usize };
                 self.keep(app, channel, frame, Kept::State(state));

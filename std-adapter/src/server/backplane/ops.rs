@@ -7,7 +7,10 @@ use crate::app::App;
 /// The place of the app that it is about.
 pub(super) fn app_of(told: &Told) -> u32 {
     match told {
-        Told::Entry { app, .. } | Told::User { app, .. } | Told::Terminate { app, .. } => *app,
+        Told::Entry { app, .. }
+        | Told::User { app, .. }
+        | Told::Terminate { app, .. }
+        | Told::Sent { app, .. } => *app,
         Told::Count { channel, .. }
         | Told::Here { channel, .. }
         | Told::Gone { channel, .. }
@@ -46,6 +49,7 @@ pub(super) fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
         Told::CacheMiss { channel } => Op::CacheMiss { app, channel: text(&channel.name) },
         Told::User { user_id, online, .. } => Op::User { app, user_id, online: *online },
         Told::Terminate { user_id, .. } => Op::Terminate { app, user_id },
+        Told::Sent { hash, .. } => Op::Sent { hash: *hash },
         Told::Cached { channel, cached } => Op::Cached {
             app,
             channel: text(&channel.name),
@@ -79,6 +83,6 @@ pub(super) fn weigh(told: &Told) -> usize {
             channel.name.len()
                 + log.events.iter().map(|(.., frame)| frame.len() + 16).sum::<usize>()
         }
-        Told::State { .. } => 0,
+        Told::State { .. } | Told::Sent { .. } => 0,
     }
 }

@@ -1,7 +1,7 @@
 //! Which nodes there are, and which of them tells webhooks.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 /// How a server stands with the other nodes.
@@ -48,6 +48,8 @@ pub(crate) struct View {
     /// This node's name, which no other run of a server has.
     pub(crate) me: u64,
     inner: RwLock<Inner>,
+    /// Facts whose webhooks other nodes have sent, by their hashes, until they are taken.
+    sent: Mutex<Vec<u64>>,
 }
 
 impl View {
@@ -58,7 +60,7 @@ impl View {
         let me = getrandom::u64().unwrap_or(fallback).max(1);
         let degraded = Some("not connected yet".into());
         let inner = Inner { ready: false, degraded, dropped: 0, peers: BTreeMap::new() };
-        Self { me, inner: RwLock::new(inner) }
+        Self { me, inner: RwLock::new(inner), sent: Mutex::default() }
     }
 
     fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
@@ -107,6 +109,19 @@ impl View {
         self.read(|inner| inner.peers.get(&node).map(|peer| peer.heard))
     }
 
+    /// Notes that another node has sent the webhooks of a fact.
+    pub(super) fn sent(&self, hash: u64) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.len() < MAX_SENT {
+            sent.push(hash);
+        }
+    }
+
+    /// What has been sent since this was asked last.
+    pub(crate) fn take_sent(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Who tells webhooks of a channel. All nodes that know the same others agree.
     pub(crate) fn teller(&self, app: &str, channel: &[u8]) -> Teller {
         self.read(|inner| {
@@ -128,10 +143,13 @@ impl View {
     }
 }
 
-const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+/// Hashes that may wait to be taken.
+const MAX_SENT: usize = 65_536;
+
+pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a with a finish that spreads its bits; the same on every node.
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let fnv = bytes
         .iter()
         .fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));

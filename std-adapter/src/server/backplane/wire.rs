@@ -95,6 +95,9 @@ pub(super) enum Op<'a> {
         app: &'a str,
         user_id: &'a str,
     },
+    Sent {
+        hash: u64,
+    },
     Cached {
         app: &'a str,
         channel: &'a str,

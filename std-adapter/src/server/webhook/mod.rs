@@ -27,6 +27,7 @@ pub(crate) use feed::{Listener, Wish};
 pub use outlet::WebhookStats;
 pub(crate) use outlet::{Facts, Intake, Outlet};
 
+use super::backplane::Told;
 use super::handle::Thread;
 use super::hub::Hub;
 use super::now_ms;
@@ -95,9 +96,9 @@ async fn run(
     let mut workers = JoinSet::new();
     let queues = Queues::start(&hub, &mut workers);
     let mut held = Held::new(config.webhook_delay, MAX_HELD);
-    let watch = RefCell::new(Watch::new(config.backplane_lease));
+    let watch = RefCell::new(Watch::new(config.backplane_lease, config.webhook_retry));
     let mut tell = |fact: Fact| {
-        watch.borrow_mut().tell(&hub, &fact, |fact| queues.tell(fact));
+        watch.borrow_mut().tell(&hub, &fact, &queues);
         if let Some(app) = hub.apps().get(fact.app) {
             app.outlet().feed.tell(&fact, config.feed_retention);
         }
@@ -125,9 +126,7 @@ async fn run(
                 let _ = done.send(()); // nobody waits for it any more
             }
             () = next_due => held.release(Instant::now(), &mut tell),
-            () = watch::next_look(&watch) => {
-                watch.borrow_mut().look(&hub, |fact| queues.tell(fact));
-            }
+            () = watch::next_look(&hub, &watch) => watch.borrow_mut().look(&hub, &queues),
         }
     };
     while let Some(fact) = facts.try_next() {
@@ -158,10 +157,11 @@ impl Queues {
         for app in hub.apps().iter().filter(|app| !app.outlet().endpoints.is_empty()) {
             let mut turns: HashMap<&str, Rc<tokio::sync::Mutex<()>>> = HashMap::default();
             let queues = queues.entry(hub.apps().index_of(app)).or_default();
-            for endpoint in &app.outlet().endpoints {
+            for (place, endpoint) in app.outlet().endpoints.iter().enumerate() {
                 let turn = Rc::clone(turns.entry(&*endpoint.webhook.url).or_default());
                 let queue = Rc::new(Queue::new(Arc::clone(endpoint), turn, config));
-                let work = work(Arc::clone(app), Rc::clone(&queue), client.clone(), hub.clone());
+                let work =
+                    work(Arc::clone(app), Rc::clone(&queue), place, client.clone(), hub.clone());
                 workers.spawn_local(work);
                 queues.push(queue);
             }
@@ -179,6 +179,22 @@ impl Queues {
         }
     }
 
+    /// Those that want a fact, by their places, with what they are told.
+    fn that_get(&self, fact: &Fact) -> Vec<(usize, Vec<u8>)> {
+        let queues = self.0.get(&fact.app).into_iter().flatten().enumerate();
+        queues
+            .filter(|(_, queue)| queue.endpoint.gets(fact))
+            .map(|(at, _)| (at, fact.json()))
+            .collect()
+    }
+
+    /// Puts a fact into the queue at a place.
+    fn tell_one(&self, fact: &Fact, place: usize) {
+        if let Some(queue) = self.0.get(&fact.app).and_then(|queues| queues.get(place)) {
+            queue.push(&Bytes::from(fact.json()));
+        }
+    }
+
     fn close(&self) {
         self.0.values().flatten().for_each(|queue| queue.close());
     }
@@ -189,11 +205,19 @@ impl Queues {
 }
 
 /// Sends what one endpoint is to get, in order.
-async fn work(app: Arc<App>, queue: Rc<Queue>, client: Client, hub: Hub) {
+async fn work(app: Arc<App>, queue: Rc<Queue>, place: usize, client: Client, hub: Hub) {
     while let Some(batch) = queue.next().await {
-        let count = batch.events.len();
+        let events = batch.events.clone();
         let delivered = deliver(&app, &queue, &client, &hub, batch).await;
-        queue.settle(count, delivered);
+        queue.settle(events.len(), delivered);
+        // Sent or given up: no other node has to see to it.
+        if let Some(backplane) = hub.backplane() {
+            let index = hub.apps().index_of(&app);
+            for event in events {
+                let hash = watch::id_of(&app.id, place, &event);
+                backplane.tell(Told::Sent { app: index, hash });
+            }
+        }
     }
 }
 

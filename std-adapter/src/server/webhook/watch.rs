@@ -1,78 +1,122 @@
 //! Webhooks that another node is to send, in case that it cannot any more.
 
-use super::Fact;
-use crate::server::backplane::Teller;
+use super::{Fact, Queues};
+use crate::server::backplane::{SEED, Teller, View, hash};
 use crate::server::hub::Hub;
+use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Facts that are kept in mind at most; beyond, the oldest are forgotten.
+/// Webhooks that are kept in mind at most; beyond, the oldest are forgotten.
 const MAX_WATCHED: usize = 65_536;
 
-/// A node that is heard this much later than a fact has told it.
-const MARGIN: Duration = Duration::from_secs(1);
+/// A webhook that another node is to send.
+struct Watched {
+    at: Instant,
+    node: u64,
+    /// Tells it from others, on all nodes alike.
+    id: u64,
+    fact: Fact,
+    /// The place of the endpoint among those of the app.
+    endpoint: usize,
+}
 
-/// Facts that other nodes tell, until those nodes have been heard since.
+/// Webhooks of other nodes, until those say that they have sent them.
 pub(super) struct Watch {
-    facts: VecDeque<(Instant, u64, Fact)>,
+    watched: VecDeque<Watched>,
+    /// What has been sent before it was known here.
+    early: HashMap<u64, Vec<Instant>>,
+    /// How often to look, how long an early word counts, and how long a webhook is of interest.
     every: Duration,
+    patience: Duration,
+    retry: Duration,
+}
+
+/// What tells a webhook from others on all nodes: the app, the place of the endpoint, and what is told.
+pub(super) fn id_of(app: &str, endpoint: usize, json: &[u8]) -> u64 {
+    let place = u64::try_from(endpoint).unwrap_or(u64::MAX).to_le_bytes();
+    hash(hash(hash(SEED, app.as_bytes()), &place), json)
 }
 
 impl Watch {
-    pub(super) fn new(lease: Duration) -> Self {
-        Self { facts: VecDeque::new(), every: (lease / 10).max(Duration::from_millis(10)) }
+    pub(super) fn new(lease: Duration, retry: Duration) -> Self {
+        let every = (lease / 10).max(Duration::from_millis(10));
+        Self { watched: VecDeque::new(), early: HashMap::default(), every, patience: lease, retry }
     }
 
     /// Tells a fact, or keeps it in mind if another node tells it.
-    pub(super) fn tell(&mut self, hub: &Hub, fact: &Fact, mut tell: impl FnMut(&Fact)) {
-        match fact.teller {
-            Teller::Nobody => {}
-            Teller::Here => tell(fact),
-            Teller::Other(node) => {
-                let view = hub.backplane().map(|backplane| backplane.view());
-                let is_there = view.is_some_and(|view| view.last_heard(node).is_some());
-                if is_there {
-                    if self.facts.len() >= MAX_WATCHED {
-                        self.facts.pop_front();
+    pub(super) fn tell(&mut self, hub: &Hub, fact: &Fact, queues: &Queues) {
+        let view = hub.backplane().map(|backplane| backplane.view());
+        match (fact.teller, view) {
+            (Teller::Here, _) => queues.tell(fact),
+            (Teller::Nobody, _) | (Teller::Other(_), None) => {}
+            (Teller::Other(node), Some(view)) if view.last_heard(node).is_some() => {
+                let Some(app) = hub.apps().get(fact.app) else { return };
+                for (endpoint, json) in queues.that_get(fact) {
+                    let id = id_of(&app.id, endpoint, &json);
+                    if !self.take_early(id) {
+                        if self.watched.len() >= MAX_WATCHED {
+                            self.watched.pop_front();
+                        }
+                        let (at, fact) = (Instant::now(), fact.clone());
+                        self.watched.push_back(Watched { at, node, id, fact, endpoint });
                     }
-                    self.facts.push_back((Instant::now(), node, fact.clone()));
-                } else if view.is_some_and(|view| chosen(hub, view, fact) == Teller::Here) {
-                    tell(fact);
+                }
+            }
+            (Teller::Other(_), Some(view)) => {
+                if chosen(hub, view, fact) == Teller::Here {
+                    queues.tell(fact);
                 }
             }
         }
     }
 
-    /// Looks after what is kept in mind: what its node has told is forgotten, what it cannot tell any more is told.
-    pub(super) fn look(&mut self, hub: &Hub, mut tell: impl FnMut(&Fact)) {
+    fn take_early(&mut self, id: u64) -> bool {
+        let Some(times) = self.early.get_mut(&id) else { return false };
+        let taken = times.pop().is_some();
+        if times.is_empty() {
+            self.early.remove(&id);
+        }
+        taken
+    }
+
+    /// Looks after what is kept in mind: what its node has sent is forgotten, what it cannot send any more is sent.
+    pub(super) fn look(&mut self, hub: &Hub, queues: &Queues) {
         let Some(view) = hub.backplane().map(|backplane| backplane.view()) else { return };
-        self.facts.retain(|(at, node, fact)| match view.last_heard(*node) {
-            Some(heard) => heard < *at + MARGIN,
-            None => {
-                if chosen(hub, view, fact) == Teller::Here {
-                    tell(fact);
-                }
-                false
+        let now = Instant::now();
+        for id in view.take_sent() {
+            self.early.entry(id).or_default().push(now);
+        }
+        for watched in std::mem::take(&mut self.watched) {
+            if self.take_early(watched.id) || now.duration_since(watched.at) > self.retry {
+                continue;
             }
+            if view.last_heard(watched.node).is_some() {
+                self.watched.push_back(watched);
+            } else if chosen(hub, view, &watched.fact) == Teller::Here {
+                queues.tell_one(&watched.fact, watched.endpoint);
+            }
+        }
+        let patience = self.patience;
+        self.early.retain(|_, times| {
+            times.retain(|at| now.duration_since(*at) < patience);
+            !times.is_empty()
         });
     }
 }
 
 /// Who tells a fact by now.
-fn chosen(hub: &Hub, view: &crate::server::backplane::View, fact: &Fact) -> Teller {
+fn chosen(hub: &Hub, view: &View, fact: &Fact) -> Teller {
     let app = hub.apps().get(fact.app);
     app.map_or(Teller::Nobody, |app| view.teller(&app.id, fact.channel.as_bytes()))
 }
 
-/// Waits until it is time to look; for ever when nothing is kept in mind.
-pub(super) async fn next_look(watch: &RefCell<Watch>) {
-    let (every, is_empty) = {
-        let watch = watch.borrow();
-        (watch.every, watch.facts.is_empty())
-    };
-    if is_empty {
+/// Waits until it is time to look; for ever on a server without others.
+pub(super) async fn next_look(hub: &Hub, watch: &RefCell<Watch>) {
+    if hub.backplane().is_none() {
         std::future::pending::<()>().await;
     }
+    let every = watch.borrow().every;
     tokio::time::sleep(every).await;
 }

@@ -80,6 +80,7 @@ function accepts(host, port) {
 /** An endpoint that takes webhooks which the official SDK finds genuine, and lists them as `name channel user`. */
 class Endpoint {
   told = [];
+  isAway = false;
 
   static async open(publisher) {
     const endpoint = new Endpoint();
@@ -87,9 +88,10 @@ class Endpoint {
       let rawBody = '';
       for await (const piece of request.setEncoding('utf8')) rawBody += piece;
       const webhook = publisher.webhook({ headers: request.headers, rawBody });
+      if (endpoint.isAway) return response.writeHead(503).end();
       const events = webhook.isValid() ? webhook.getEvents() : [{ name: 'not genuine' }];
       endpoint.told.push(...events.map(({ name, channel, user_id: user }) => [name, channel, user].filter(Boolean).join(' ')));
-      response.writeHead(200).end();
+      return response.writeHead(200).end();
     });
     await new Promise((resolve) => endpoint.server.listen(0, '127.0.0.1', resolve));
     endpoint.url = `http://127.0.0.1:${endpoint.server.address().port}/`;

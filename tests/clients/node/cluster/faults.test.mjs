@@ -40,8 +40,15 @@ for (const kind of ['redis', 'nats']) {
         return all.every(Boolean);
       });
 
+      // What the killed one has not been able to send by then is for the survivors as well.
+      cluster.endpoint.isAway = true;
+      const unsent = Array.from({ length: 8 }, () => unique());
+      for (const name of unsent) await cluster.subscriber(b, name);
+      await until('all to be known', async () => (await Promise.all(unsent.map((name) => isOccupied(cluster, a, name)))).every(Boolean));
+
       const { port } = a;
       await a.stop('SIGKILL');
+      cluster.endpoint.isAway = false;
       ann.forEach((client) => client.disconnect()); // they would come back
       await until('ann to be gone', () => went.every((gone) => gone.length === 1), (LEASE + 20) * 1000);
       for (const gone of went) assert.deepEqual(gone, [{ id: 'ann', info: { name: 'ann' } }]);
@@ -53,6 +60,9 @@ for (const kind of ['redis', 'nats']) {
       });
       await until('the webhooks of the end', () => names.every((name) => cluster.endpoint.about(name).includes(`member_removed ${name} ann`))
         && alone.every((name) => cluster.endpoint.about(name).includes(`channel_vacated ${name}`)));
+
+      await until('what was not sent', () => unsent.every((name) => cluster.endpoint.about(name).length > 0));
+      for (const name of unsent) assert.deepEqual(cluster.endpoint.about(name), [`channel_occupied ${name}`]);
 
       await a.resume();
       assert.equal(a.port, port);
