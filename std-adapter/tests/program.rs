@@ -78,7 +78,13 @@ impl Drop for Serving {
 #[test]
 fn version_and_help_are_readable() {
     let (code, version, _) = finished(&["--version"]);
-    assert_eq!((code, version.as_str()), (0, concat!("tidings ", env!("CARGO_PKG_VERSION"), "\n")));
+    let commit = version.strip_prefix(concat!("tidings ", env!("CARGO_PKG_VERSION")));
+    let commit = commit.map(|commit| commit.trim().trim_matches(['(', ')']));
+    assert!(
+        commit.is_some_and(|commit| commit.bytes().all(|b| b.is_ascii_hexdigit())),
+        "{version}"
+    );
+    assert_eq!(code, 0);
     let (code, help, _) = finished(&["serve", "--help"]);
     assert_eq!(code, 0);
     for part in
@@ -164,6 +170,16 @@ fn fr_135_a_file_can_be_checked_before_it_is_served() {
     let (code, line) = refusal(&["check", path]);
     assert_eq!(code, 2);
     assert!(line.contains(":6:1:") && line.contains("did you mean `max_connections`?"), "{line}");
+}
+
+#[test]
+fn a_configuration_file_of_soketi_is_served_as_it_is() {
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    let text = r#"{"port":0,"metrics.enabled":true,"appManager.array.apps":[{"id":7,"key":"k","secret":"s"}]}"#;
+    std::fs::write(file.path(), text).unwrap();
+    let serving = Serving::start(tidings(&["serve", "--config", file.path().to_str().unwrap()]));
+    assert!(serving.banner.contains("/app/k"), "{}", serving.banner);
+    assert!(serving.get("/apps/7/channels").starts_with("HTTP/1.1 401"), "the app is known");
 }
 
 #[test]

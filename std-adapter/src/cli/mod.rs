@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "tidings",
-    version,
+    version = env!("TIDINGS_VERSION"),
     about = "Realtime channel service: a drop-in for Pusher Channels and Soketi",
     arg_required_else_help = true,
     max_term_width = 100

@@ -31,7 +31,7 @@ options of one app alone, are for the file:
 #[derive(Debug, clap::Args)]
 #[command(about = "Start the server", long_about = ABOUT)]
 pub(super) struct Args {
-    /// TOML file with options and apps
+    /// TOML file with options and apps, or a JSON file of Soketi
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
     /// For tests of your own app, on this machine only: takes any key, logs each step, goes wrong on demand
@@ -47,7 +47,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(about = "Check a configuration file, and say what `serve` would do with it")]
 pub(super) struct CheckArgs {
-    /// TOML file with options and apps
+    /// TOML file with options and apps, or a JSON file of Soketi
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -55,7 +55,7 @@ pub(super) struct CheckArgs {
 /// Reads a file as `serve` does, with the environment of this moment, and starts nothing.
 pub(super) fn check(args: CheckArgs) -> ExitCode {
     let none = (ServerOptions::default(), AppOptions::default());
-    let (settings, warnings) = match load(Some(args.file), none) {
+    let settings = match load(Some(args.file), none) {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
@@ -63,7 +63,7 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
         return fail(EXIT_USAGE, &error);
     }
     let mut text = String::new();
-    for warning in warnings {
+    for warning in &settings.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
     let (server, apps) = (&settings.server, &settings.apps);
@@ -87,7 +87,7 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
 /// Serves until a signal ends it.
 pub(super) fn run(args: Args) -> ExitCode {
     let dev = args.dev;
-    let (settings, warnings) = match load(args.config, (args.server, args.app)) {
+    let mut settings = match load(args.config, (args.server, args.app)) {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
@@ -104,7 +104,7 @@ pub(super) fn run(args: Args) -> ExitCode {
         }
         Err(error) => return fail(EXIT_USAGE, &error),
     }
-    for warning in warnings {
+    for warning in std::mem::take(&mut settings.warnings) {
         tracing::warn!("{warning}");
     }
     // A socket is a descriptor, and the usual limit of 1,024 would be the limit of connections.
@@ -121,13 +121,11 @@ pub(super) fn run(args: Args) -> ExitCode {
 fn load(
     config: Option<PathBuf>,
     flags: (ServerOptions, AppOptions),
-) -> Result<(Settings, Vec<String>), ConfigError> {
+) -> Result<Settings, ConfigError> {
     let variables = std::env::vars_os();
     let unicode =
         variables.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
-    let mut environment = read_environment(unicode)?;
-    let warnings = std::mem::take(&mut environment.warnings);
-    Ok((Settings::load(config, flags, environment)?, warnings))
+    Settings::load(config, flags, read_environment(unicode)?)
 }
 
 async fn serve(settings: Settings, dev: bool) -> ExitCode {

@@ -12,6 +12,8 @@ pub(crate) enum ConfigError {
     Read { path: PathBuf, source: io::Error },
     #[error("{path}:{line}:{column}: {message}")]
     File { path: PathBuf, line: usize, column: usize, message: String },
+    #[error("{path}: `{key}`: {message}")]
+    Key { path: PathBuf, key: String, message: String },
     #[error("environment variable {name}: {message}")]
     Environment { name: String, message: String },
     #[error("option `{name}` is {value}: {rule}")]

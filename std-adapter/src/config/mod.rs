@@ -15,6 +15,8 @@ mod settings;
 #[cfg(feature = "cli")]
 mod soketi_adapter;
 #[cfg(feature = "cli")]
+mod soketi_file;
+#[cfg(feature = "cli")]
 mod value;
 #[cfg(feature = "cli")]
 mod webhooks;

@@ -8,6 +8,7 @@ use super::env::Environment;
 use super::error::ConfigError;
 use super::file;
 use super::options::{AppOptions, ServerOptions};
+use super::soketi_file;
 use super::value::{Bound, Seconds, Text};
 use crate::app::{App, AppLimits, Apps};
 
@@ -18,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) apps: Apps,
     /// The level to log at, or a filter such as `tidings=debug`, if one is set.
     pub(crate) log: Option<String>,
+    /// Things that look like mistakes but may be none of ours.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Settings {
@@ -32,7 +35,15 @@ impl Settings {
         environment: Environment,
     ) -> Result<Self, ConfigError> {
         let path = config.or_else(|| environment.config.map(PathBuf::from));
-        let mut file = path.as_deref().map_or_else(|| Ok(ServerOptions::default()), file::read)?;
+        let (mut file, found) = match path.as_deref() {
+            None => (ServerOptions::default(), Vec::new()),
+            // A file of ours is never JSON, and one of Soketi always is.
+            Some(path) if path.extension().is_some_and(|end| end == "json") => {
+                soketi_file::read(path)?
+            }
+            Some(path) => (file::read(path)?, Vec::new()),
+        };
+        let warnings = [environment.warnings, found].concat();
         let entries = file.apps.take().unwrap_or_default();
         let defaults = file.defaults.take().unwrap_or_default();
 
@@ -42,6 +53,7 @@ impl Settings {
             server: server_config(options)?,
             apps: apps(flags.1.or(environment.app), defaults, entries)?,
             log,
+            warnings,
         })
     }
 }
