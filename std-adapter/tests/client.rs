@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use support::{address, app, start};
+use support::{address, app, start, start_with};
 use tidings::client::{
     AuthorizeError, Authorizer, Client, ClientBuilder, ClientError, Event, Identity, Message,
     NotReady, Notice, State, Subject, SubscribeError, Subscription, TriggerError,
@@ -402,7 +402,8 @@ async fn a_wait_that_is_given_up_loses_no_event() {
 
 #[tokio::test]
 async fn who_does_not_read_is_told_of_the_gap_and_has_the_newest() {
-    let server = start();
+    // On one thread what is published last arrives last, also on another channel.
+    let server = start_with(app(), |config| config.threads = 1);
     let client = options(&server).queue(10, 1 << 20).start().unwrap();
     let mut slow = client.subscribe("all").unwrap();
     let mut other = client.subscribe("end").unwrap();

@@ -178,7 +178,7 @@ fn a_configuration_file_of_soketi_is_served_as_it_is() {
     let text = r#"{"port":0,"metrics.enabled":true,"appManager.array.apps":[{"id":7,"key":"k","secret":"s"}]}"#;
     std::fs::write(file.path(), text).unwrap();
     let serving = Serving::start(tidings(&["serve", "--config", file.path().to_str().unwrap()]));
-    assert!(serving.banner.contains("/app/k"), "{}", serving.banner);
+    assert!(serving.banner.contains("ID 7   KEY k"), "{}", serving.banner);
     assert!(serving.get("/apps/7/channels").starts_with("HTTP/1.1 401"), "the app is known");
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn read(
     if let Some(prefix) = backplane.prefix.filter(|prefix| !prefix.is_empty()) {
         set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane_prefix", &prefix)?;
     }
-    soketi.warnings.extend(backplane.warning);
+    soketi.warnings.extend(backplane.warnings);
     ours.server = ours.server.or(soketi.server);
     ours.app = ours.app.or(soketi.app);
     ours.warnings.append(&mut soketi.warnings);

@@ -34,7 +34,7 @@ pub(super) struct Adapter(BTreeMap<&'static str, String>);
 pub(super) struct Backplane {
     pub(super) url: Option<String>,
     pub(super) prefix: Option<String>,
-    pub(super) warning: Option<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,22 +60,31 @@ impl Adapter {
             Some("redis") => Backplane {
                 url: Some(self.redis()),
                 prefix: self.get("ADAPTER_REDIS_PREFIX").map(Into::into),
-                warning: None,
+                warnings: self.unused(|name| name.starts_with("ADAPTER_NATS")),
             },
             Some("nats") => Backplane {
                 url: Some(self.nats()),
                 prefix: self.get("ADAPTER_NATS_PREFIX").map(Into::into),
-                warning: None,
+                warnings: self.unused(|name| name.contains("REDIS")),
             },
-            None | Some("local") => Backplane::default(),
+            None | Some("local") => {
+                let warnings = self.unused(|name| name != "ADAPTER_DRIVER");
+                Backplane { warnings, ..Backplane::default() }
+            }
             Some(other) => Backplane {
-                warning: Some(format!(
+                warnings: vec![format!(
                     "SOKETI_ADAPTER_DRIVER={other} has no equal in tidings: set it to redis or nats, or \
                      set TIDINGS_BACKPLANE; until then this server is on its own"
-                )),
+                )],
                 ..Backplane::default()
             },
         }
+    }
+
+    /// Says of variables that nothing here is for them.
+    fn unused(&self, is_unused: impl Fn(&str) -> bool) -> Vec<String> {
+        let names = self.0.keys().filter(|name| is_unused(name));
+        names.map(|name| format!("SOKETI_{name} has no equal in tidings and is ignored")).collect()
     }
 
     fn redis(&self) -> String {
@@ -185,9 +194,10 @@ mod tests {
 
     #[test]
     fn no_adapter_is_no_backplane_and_another_one_is_told() {
-        assert_eq!(backplane(&[("DB_REDIS_HOST", "r")]), Backplane::default());
+        let unused = backplane(&[("DB_REDIS_HOST", "r")]);
+        assert_eq!((unused.url, unused.warnings.len()), (None, 1));
         assert_eq!(backplane(&[("ADAPTER_DRIVER", "local")]), Backplane::default());
-        let warning = backplane(&[("ADAPTER_DRIVER", "cluster")]).warning.unwrap();
+        let warning = backplane(&[("ADAPTER_DRIVER", "cluster")]).warnings.remove(0);
         assert!(warning.contains("redis or nats"), "{warning}");
     }
 }

@@ -93,7 +93,8 @@ pub(super) struct Link {
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     peers: HashMap<u64, Peer>,
-    expired: VecDeque<u64>,
+    /// Nodes that were forgotten, each with the number of its last frame: it may come back and send some again.
+    expired: VecDeque<(u64, u64)>,
     answering: HashMap<u64, Answering>,
     next_index: NodeIndex,
     next_beat: Instant,
@@ -331,8 +332,8 @@ impl Link {
                 let shards = node.tell_state(head.from, kept);
                 self.answering.insert(head.from, Answering { shards, part: 0 });
             }
-            Frame::State { part, last, ops } => {
-                self.state((head.from, part, last), &ops, bytes, now, node);
+            Frame::State { seq, part, last, ops } => {
+                self.state((head.from, seq, part, last), &ops, bytes, now, node);
             }
             Frame::Bye => {}
         }
@@ -359,15 +360,16 @@ impl Link {
             peer.heard = now;
             return false;
         }
-        let returns = self.expired.iter().any(|expired| *expired == id);
-        self.expired.retain(|expired| *expired != id);
+        let expired = self.expired.iter().find(|(expired, _)| *expired == id).copied();
+        self.expired.retain(|(expired, _)| *expired != id);
+        let (returns, last) = (expired.is_some(), expired.map_or(0, |(_, last)| last));
         self.next_index = self.next_index.wrapping_add(1);
         let taken = |index| self.peers.values().any(|peer| peer.index == index);
         while taken(self.next_index) {
             self.next_index = self.next_index.wrapping_add(1);
         }
         let (index, lease) = (self.next_index, self.lease);
-        let peer = Peer { index, heard: now, lease, last: 0, asked: None, part: 0, returns };
+        let peer = Peer { index, heard: now, lease, last, asked: None, part: 0, returns };
         self.peers.insert(id, peer);
         tracing::info!(node = id, "a node is there");
         true
@@ -431,7 +433,7 @@ impl Link {
         let Some(peer) = self.peers.remove(&id) else { return };
         self.view.forget(id);
         self.answering.remove(&id);
-        self.expired.push_back(id);
+        self.expired.push_back((id, peer.last));
         if self.expired.len() > MAX_EXPIRED {
             self.expired.pop_front();
         }

@@ -350,6 +350,24 @@ fn a_bus_that_swallows_everything_is_noticed() {
     assert!(!machine.link.tick(bus.now + LEASE / 2, &mut machine.known));
 }
 
+#[test]
+fn what_a_node_has_lost_before_its_first_numbered_frame_is_asked_for() {
+    let mut bus = Bus::new();
+    bus.connect(0);
+    bus.connect(2);
+    bus.deliver(0, 3);
+    bus.deliver(2, 4);
+    bus.deliver(0, 3);
+    bus.disconnect(0);
+    bus.set_count(2, "a", 0);
+    bus.advance(Duration::from_millis(2_252));
+    bus.deliver(2, 2);
+    bus.advance(Duration::from_millis(1_082));
+    bus.set_count(0, "a", 1);
+    bus.settle(Duration::from_secs(10));
+    assert_eq!(bus.believed(2).get("a"), Some(&1));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Count(usize, usize, u32),

@@ -46,6 +46,8 @@ pub(super) enum Frame<'a> {
     Ask { kept: bool },
     /// An answer to `Ask`, or a part of it.
     State {
+        /// The number of the last `Ops` before it.
+        seq: u64,
         part: u32,
         last: bool,
         #[serde(borrow)]

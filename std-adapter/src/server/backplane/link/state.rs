@@ -43,7 +43,7 @@ impl Link {
                 .zip(&apps)
                 .filter_map(|(told, app)| op(told, app.as_deref()?))
                 .collect();
-            let state = Frame::State { part: answering.part, last, ops };
+            let state = Frame::State { seq: self.seq, part: answering.part, last, ops };
             node.send(wire::encode(Head { from: self.me(), to, late: false }, &state));
             answering.part += 1;
         }
@@ -55,15 +55,27 @@ impl Link {
     /// Takes in a part of the answer of a node.
     pub(super) fn state(
         &mut self,
-        (id, part, last): (u64, u32, bool),
+        (id, seq, part, last): (u64, u64, u32, bool),
         ops: &[Op<'_>],
         frame: &Bytes,
         now: Instant,
         node: &mut impl Node,
     ) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        let has_lost = seq > peer.last;
+        if has_lost {
+            // What was between is lost, but for the state, which follows.
+            if peer.last != 0 {
+                node.gap();
+            }
+            peer.last = seq;
+        }
         if peer.asked.is_none() || part != peer.part {
-            return; // a part is missing, or it was not asked for: it is asked for again in time
+            // A part is missing, or it was not asked for. Who waits for an answer asks again in time.
+            if has_lost {
+                self.ask(id, now, node);
+            }
+            return;
         }
         (peer.part, peer.asked) = (part + 1, Some(now));
         let (index, quiet) = (peer.index, !peer.returns);
