@@ -25,6 +25,17 @@
 //! front of `input`, and either carries an event that borrows from `input`, or says what is missing:
 //! more input, or room in `tx`. Replies are already in `tx` when the call returns; nothing is queued
 //! inside. Room is checked before work, so a step that asks for room has changed nothing.
+//!
+//! # The feature `small`
+//!
+//! For a device with little flash. Every rule of the protocol is checked as without it; what it gives up is:
+//!
+//! - a close frame that is written for an error has its code and no words,
+//! - the reason in the peer's close frame is checked and not handed out: it is always empty,
+//! - the short way for a message that is one frame and all there: parsing takes more instructions,
+//! - the word-wise look for ASCII: UTF-8 is checked byte by byte.
+//!
+//! Cargo joins the features of all who use a crate, so only the final program should choose it.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

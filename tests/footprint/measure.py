@@ -2,9 +2,10 @@
 """Measures the linked programs: flash above the base program, stack, size of the machine, whether formatting code came
 in, and instructions for a frame.
 
-usage: measure.py SPEED SIZE M0 [--write]
+usage: measure.py SPEED SIZE M0 SMALL [--write]
 
-The folders have the programs for a Cortex-M4 at opt-level s and at z, and for a Cortex-M0+ at s; --write makes TABLE anew.
+The folders have the programs for a Cortex-M4 at opt-level s and at z, for a Cortex-M0+ at s, and for a Cortex-M4 at z with the
+feature small; --write makes TABLE anew.
 """
 import base64, hashlib, os, re, struct, subprocess, sys, tempfile
 
@@ -98,7 +99,7 @@ def above_base(measure, folder):
     return {name: value - values["base"] for name, value in values.items()}
 
 
-def table(speed, size, m0):
+def table(speed, size, m0, small):
     lines = ["| program | flash | stack | flash at z | stack at z | flash, M0+ | machine | symbols of core::fmt |",
              "|---|---:|---:|---:|---:|---:|---:|---:|"]
     weigh = lambda program, _: flash(program)
@@ -108,6 +109,11 @@ def table(speed, size, m0):
     for name in PROGRAMS[1:]:
         program = os.path.join(speed, name)
         row = [column[name] for column in columns] + [run(program, name)["object"], formats(program)]
+        lines.append("| %s | %s |" % (name, " | ".join(map(str, row))))
+    lines += ["", "| program with `small` | flash at z | stack at z | symbols of core::fmt |", "|---|---:|---:|---:|"]
+    columns = [above_base(weigh, small), above_base(stack, small)]
+    for name in PROGRAMS[1:]:
+        row = [column[name] for column in columns] + [formats(os.path.join(small, name))]
         lines.append("| %s | %s |" % (name, " | ".join(map(str, row))))
     counts = qemu(os.path.join(speed, "speed"), "-icount", "shift=0,sleep=off")
     return lines + ["", "| a text frame of 128 bytes | instructions |", "|---|---:|",

@@ -115,6 +115,7 @@ impl Assembler {
 
     /// The short way for the most frequent case: a message that is one frame and all there. `None` for
     /// everything else, and then no byte has been touched, or the error is noted.
+    #[cfg(not(feature = "small"))]
     #[inline(always)]
     pub(super) fn take_whole(
         &mut self,

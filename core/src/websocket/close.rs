@@ -91,10 +91,19 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<(Option<CloseCode>, &str), PeerE
     if !code.is_sendable() {
         return Err(PeerError::CloseCodeInvalid);
     }
-    match core::str::from_utf8(reason) {
-        Ok(reason) => Ok((Some(code), reason)),
-        Err(_) => Err(PeerError::CloseReasonUtf8),
+    match as_reason(reason) {
+        Some(reason) => Ok((Some(code), reason)),
+        None => Err(PeerError::CloseReasonUtf8),
     }
+}
+
+/// The reason, if it is UTF-8.
+fn as_reason(reason: &[u8]) -> Option<&str> {
+    #[cfg(not(feature = "small"))]
+    return core::str::from_utf8(reason).ok();
+    // The words are given up, as only the standard library's long check makes text of bytes.
+    #[cfg(feature = "small")]
+    super::utf8::check(reason).ok().filter(|incomplete| *incomplete == 0).map(|_| "")
 }
 
 #[cfg(test)]
@@ -117,7 +126,8 @@ mod tests {
         assert_eq!(parse_body(b""), Ok((None, "")));
         assert_eq!(parse_body(&[3]), Err(PeerError::CloseCodeTruncated));
         assert_eq!(parse_body(&[3, 0xE8]), Ok((Some(CloseCode::NORMAL), "")));
-        assert_eq!(parse_body(b"\x03\xF4later"), Ok((Some(CloseCode::SERVICE_RESTART), "later")));
+        let reason = if cfg!(feature = "small") { "" } else { "later" };
+        assert_eq!(parse_body(b"\x03\xF4later"), Ok((Some(CloseCode::SERVICE_RESTART), reason)));
         assert_eq!(parse_body(&[3, 0xED]), Err(PeerError::CloseCodeInvalid));
         assert_eq!(parse_body(b"\x03\xE8\xC0\xAF"), Err(PeerError::CloseReasonUtf8));
         assert_eq!(parse_body(b"\x03\xE8\xE2\x82"), Err(PeerError::CloseReasonUtf8));

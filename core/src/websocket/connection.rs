@@ -148,6 +148,7 @@ impl<M: Masking> Connection<M> {
         input: &'i mut [u8],
         tx: &mut TxBuf<'_>,
     ) -> Result<Step<Event<'i>>, PeerError> {
+        #[cfg(not(feature = "small"))]
         if self.state == State::Open
             && tx.remaining() >= MIN_TX
             && let Some((kind, place)) = self.assembler.take_whole(M::ROLE, input)
@@ -249,7 +250,7 @@ impl<M: Masking> Connection<M> {
     /// there is room for it.
     pub fn fail(&mut self, error: PeerError, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
         if self.state == State::Open && error.close_code().is_sendable() {
-            let (code, reason) = (Some(error.close_code()), error.reason().as_bytes());
+            let (code, reason) = (Some(error.close_code()), error.close_reason().as_bytes());
             encode_control(tx, self.role.next_key(), Opcode::Close, code, reason)?;
         }
         self.state = State::Closed;

@@ -98,12 +98,14 @@ impl Decoder {
     /// The rule that the peer broke. It is final: each later call gives the same error.
     #[inline]
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<Step<Frame<'i>>, PeerError> {
-        let Some((kind, place)) = self.assembler.take_whole(self.role, input) else {
-            return self.decode_any(input);
-        };
-        let consumed = place.end;
-        let payload = input.get_mut(place).unwrap_or_default();
-        Ok(Step::event(consumed, Frame::Data(Piece { kind, offset: 0, last: true, payload })))
+        #[cfg(not(feature = "small"))]
+        if let Some((kind, place)) = self.assembler.take_whole(self.role, input) {
+            let consumed = place.end;
+            let payload = input.get_mut(place).unwrap_or_default();
+            let piece = Piece { kind, offset: 0, last: true, payload };
+            return Ok(Step::event(consumed, Frame::Data(piece)));
+        }
+        self.decode_any(input)
     }
 
     fn decode_any<'i>(&mut self, input: &'i mut [u8]) -> Result<Step<Frame<'i>>, PeerError> {

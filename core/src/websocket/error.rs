@@ -74,6 +74,11 @@ impl PeerError {
         }
     }
 
+    /// What a close frame says of it.
+    pub(super) const fn close_reason(self) -> &'static str {
+        if cfg!(feature = "small") { "" } else { self.reason() }
+    }
+
     /// The rule in words: what [`Display`](fmt::Display) shows and what the close frame gives as reason.
     #[must_use]
     pub const fn reason(self) -> &'static str {

@@ -111,7 +111,12 @@ fn fr_003_a_server_that_gets_an_unmasked_frame_closes_with_1002() {
     let mut memory = [0; 256];
     let mut tx = TxBuf::new(&mut memory);
     server.fail(error, &mut tx).unwrap();
-    assert_eq!(tx.written(), b"\x88\x1C\x03\xEAclient frame is not masked");
+    let close: &[u8] = if cfg!(feature = "small") {
+        b"\x88\x02\x03\xEA"
+    } else {
+        b"\x88\x1C\x03\xEAclient frame is not masked"
+    };
+    assert_eq!(tx.written(), close);
     assert_eq!(server.state(), State::Closed);
 }
 
@@ -135,7 +140,8 @@ fn fr_028_the_peers_close_is_answered_with_its_code() {
     let mut server = server();
     let mut frame = masked(0x88, b"\x0F\xA1no more");
     let (result, written) = step(&mut server, &mut frame);
-    let closed = Event::Closed { code: Some(CloseCode::new(4001)), reason: "no more" };
+    let reason = if cfg!(feature = "small") { "" } else { "no more" };
+    let closed = Event::Closed { code: Some(CloseCode::new(4001)), reason };
     assert_eq!(result.unwrap(), Step::event(15, closed));
     assert_eq!(written, b"\x88\x02\x0F\xA1");
     assert_eq!(server.state(), State::RemoteClosing);
