@@ -194,13 +194,19 @@ impl App {
     }
 
     /// Uses some of the events that may be published in this second; `None` when there is no bound.
-    pub(crate) fn take_backend_events(&self, count: u32, now_ms: u64) -> Option<Standing> {
-        self.max_backend_events_per_second.map(|max| self.backend_events.take(count, max, now_ms))
+    pub(crate) fn take_backend_events(
+        &self,
+        count: u32,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Option<Standing> {
+        let max = self.max_backend_events_per_second?;
+        Some(self.backend_events.take(count, max, now_ms()))
     }
 
     /// Uses one of the questions that are answered in this second; `None` when there is no bound.
-    pub(crate) fn take_read_request(&self, now_ms: u64) -> Option<Standing> {
-        self.max_read_requests_per_second.map(|max| self.read_requests.take(1, max, now_ms))
+    pub(crate) fn take_read_request(&self, now_ms: impl FnOnce() -> u64) -> Option<Standing> {
+        let max = self.max_read_requests_per_second?;
+        Some(self.read_requests.take(1, max, now_ms()))
     }
 
     /// What the app's kept history takes, over all shards.

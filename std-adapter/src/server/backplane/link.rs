@@ -5,11 +5,12 @@
 
 mod state;
 
-use super::ops::{app_of, op, weigh};
+use super::ops;
 use super::wire::{self, Frame, Head, Op};
 use super::{Told, View};
 use crate::app::App;
 use crate::server::hub::{NodeChange, NodeIndex, Stamp};
+use crate::server::now_ms;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -144,15 +145,7 @@ impl Link {
                 from += 1;
                 continue;
             }
-            let mut weight = 0;
-            let fits = told[from..].iter().take_while(|told| {
-                let own = weigh(told);
-                let fits = !matches!(told, Told::State { .. })
-                    && (weight == 0 || weight + own <= MAX_FRAME);
-                weight += own;
-                fits
-            });
-            let to = from + fits.count();
+            let to = from + ops::fitting(&told[from..], MAX_FRAME);
             self.tell_frame(&told[from..to], now, node);
             from = to;
         }
@@ -160,11 +153,10 @@ impl Link {
     }
 
     fn tell_frame(&mut self, told: &[Told], now: Instant, node: &mut impl Node) {
-        let apps: Vec<_> = told.iter().map(|told| node.app(app_of(told))).collect();
-        let ops: Vec<Op<'_>> =
-            told.iter().zip(&apps).filter_map(|(told, app)| op(told, app.as_deref()?)).collect();
+        let apps = ops::apps_of(told, |index| node.app(index));
+        let ops = ops::of(told, &apps);
         let entries = ops.iter().filter(|op| op.is_entry()).count() as u64;
-        let stamp = (wall_ms() << Stamp::CLOCK_SHIFT).max(self.stamp + 2);
+        let stamp = (now_ms() << Stamp::CLOCK_SHIFT).max(self.stamp + 2);
         self.stamp = stamp + 2 * entries;
         self.seq += 1;
         let seq = self.seq;
@@ -450,9 +442,4 @@ fn deliver(frame: &Bytes, node: &mut impl Node) {
         node.entry(op, frame, Stamp { number, late: false }, true);
         number += 2;
     }
-}
-
-/// Milliseconds since 1970.
-fn wall_ms() -> u64 {
-    crate::server::now_ms()
 }

@@ -3,9 +3,35 @@
 use super::Told;
 use super::wire::{self, Op};
 use crate::app::App;
+use std::sync::Arc;
+
+/// How many of the first fit in so many bytes: one at least, and none behind a [`Told::State`].
+pub(super) fn fitting(told: &[Told], bytes: usize) -> usize {
+    let mut weight = 0;
+    let fits = told.iter().take_while(|told| {
+        let own = weigh(told);
+        let fits = !matches!(told, Told::State { .. }) && (weight == 0 || weight + own <= bytes);
+        weight += own;
+        fits
+    });
+    fits.count()
+}
+
+/// The app of each; `None` where there is none any more.
+pub(super) fn apps_of(
+    told: &[Told],
+    app: impl Fn(u32) -> Option<Arc<App>>,
+) -> Vec<Option<Arc<App>>> {
+    told.iter().map(|told| app(app_of(told))).collect()
+}
+
+/// The operations that say it, of those whose app is there.
+pub(super) fn of<'t>(told: &'t [Told], apps: &'t [Option<Arc<App>>]) -> Vec<Op<'t>> {
+    told.iter().zip(apps).filter_map(|(told, app)| op(told, app.as_deref()?)).collect()
+}
 
 /// The place of the app that it is about.
-pub(super) fn app_of(told: &Told) -> u32 {
+fn app_of(told: &Told) -> u32 {
     match told {
         Told::Entry { app, .. }
         | Told::User { app, .. }
@@ -26,7 +52,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// The operation that says it; `app` is the app that it is about.
-pub(super) fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
+fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
     let app = &*app.id;
     Some(match told {
         Told::Entry { entry, .. } => Op::Entry {
@@ -68,7 +94,7 @@ pub(super) fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
 }
 
 /// Bytes that something told takes in a frame, roughly.
-pub(super) fn weigh(told: &Told) -> usize {
+fn weigh(told: &Told) -> usize {
     32 + match told {
         Told::Entry { entry, .. } => entry.channel.len() + entry.event.len() + entry.data.len(),
         Told::Here { channel, member } => {

@@ -168,6 +168,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
+    /// The server ends and takes nothing new.
+    pub(super) fn draining() -> Self {
+        Self::unavailable("the server is shutting down: choose another")
+    }
+
     /// What the sender is told.
     pub(super) fn text(&self) -> &str {
         &self.text

@@ -92,7 +92,7 @@ pub(super) fn open(
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if hub.is_draining() {
-        return Err(Refusal::unavailable("the server is shutting down: choose another"));
+        return Err(Refusal::draining());
     }
     let wish = wish(query, headers)?;
     let listener = app.outlet().feed.listen(wish, hub.config());

@@ -9,7 +9,7 @@ const FULL_PERCENT: f64 = 85.0;
 /// `GET /ready`: whether new clients are better off here than elsewhere.
 pub(super) fn ready(hub: &Hub) -> Result<Answer, Refusal> {
     if hub.is_draining() {
-        return Err(Refusal::unavailable("the server is shutting down: choose another"));
+        return Err(Refusal::draining());
     }
     let degraded = hub.backplane().and_then(|backplane| backplane.view().state().degraded);
     match degraded {
@@ -23,7 +23,7 @@ pub(super) fn ready(hub: &Hub) -> Result<Answer, Refusal> {
 /// `GET /accept-traffic`: whether there is memory for more, as Soketi tells it.
 pub(super) fn accept_traffic(hub: &Hub) -> Result<Answer, Refusal> {
     if hub.is_draining() {
-        return Err(Refusal::unavailable("the server is shutting down: choose another"));
+        return Err(Refusal::draining());
     }
     let (used, total) = memory().unwrap_or((0, 0));
     let percent = if total == 0 { 0.0 } else { used as f64 / total as f64 * 100.0 };

@@ -198,7 +198,7 @@ async fn perform(
     authorise(hub, call, app, body)?;
     let rate = match route {
         Route::Events { .. } | Route::BatchEvents { .. } | Route::Terminate { .. } => None,
-        _ => within(app.take_read_request(now_ms()), "max_read_requests_per_second")?,
+        _ => within(app.take_read_request(now_ms), "max_read_requests_per_second")?,
     };
     let answer = match route {
         Route::Events { .. } => publish(hub, app, event::one(body, &app.limits)?).await,
@@ -235,7 +235,7 @@ fn within(rate: Option<Standing>, option: &str) -> Result<Option<Standing>, Refu
 fn take_events(app: &App, events: &[Publication]) -> Result<Option<Standing>, Refusal> {
     let count = events.iter().map(|event| event.channels.len()).sum::<usize>();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    within(app.take_backend_events(count, now_ms()), "max_backend_events_per_second")
+    within(app.take_backend_events(count, now_ms), "max_backend_events_per_second")
 }
 
 fn app_of_id<'h>(hub: &'h Hub, id: &str, query: &str) -> Result<&'h Arc<App>, Refusal> {

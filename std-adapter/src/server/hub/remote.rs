@@ -61,7 +61,7 @@ pub(crate) enum NodeChange {
 
 /// Subscriptions on other nodes; takes no memory of its own where there are none.
 #[derive(Default)]
-#[allow(clippy::box_collection, reason = "it is empty in most channels, which are many")]
+#[expect(clippy::box_collection, reason = "it is empty in most channels, which are many")]
 pub(super) struct Elsewhere(Option<Box<Vec<(NodeIndex, u32)>>>);
 
 impl Elsewhere {

@@ -1,7 +1,7 @@
 //! All that a node has to tell, asked for and told.
 
 use super::super::Told;
-use super::super::ops::{app_of, op, weigh};
+use super::super::ops;
 use super::super::wire::{self, Frame, Head, Op};
 use super::{Link, MAX_FRAME, Node};
 use crate::server::hub::NodeChange;
@@ -24,28 +24,20 @@ impl Link {
     pub(super) fn answer(&mut self, to: u64, told: &[Told], node: &mut impl Node) {
         let Some(mut answering) = self.answering.remove(&to) else { return };
         answering.shards -= 1;
-        let mut parts: Vec<&[Told]> = Vec::new();
-        let (mut from, mut weight) = (0, 0);
-        for (at, told_one) in told.iter().enumerate() {
-            weight += weigh(told_one);
-            if weight > MAX_FRAME && at > from {
-                parts.push(&told[from..at]);
-                (from, weight) = (at, 0);
-            }
-        }
-        parts.push(&told[from..]);
-        let count = parts.len();
-        for (at, told) in parts.into_iter().enumerate() {
-            let last = answering.shards == 0 && at + 1 == count;
-            let apps: Vec<_> = told.iter().map(|told| node.app(app_of(told))).collect();
-            let ops = told
-                .iter()
-                .zip(&apps)
-                .filter_map(|(told, app)| op(told, app.as_deref()?))
-                .collect();
+        let mut rest = told;
+        // A shard with nothing to tell says so, as it may be the last one.
+        loop {
+            let (part, behind) = rest.split_at(ops::fitting(rest, MAX_FRAME));
+            rest = behind;
+            let last = answering.shards == 0 && rest.is_empty();
+            let apps = ops::apps_of(part, |index| node.app(index));
+            let ops = ops::of(part, &apps);
             let state = Frame::State { seq: self.seq, part: answering.part, last, ops };
             node.send(wire::encode(Head { from: self.me(), to, late: false }, &state));
             answering.part += 1;
+            if rest.is_empty() {
+                break;
+            }
         }
         if answering.shards > 0 {
             self.answering.insert(to, answering);

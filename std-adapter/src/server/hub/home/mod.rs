@@ -226,8 +226,10 @@ impl Home {
         if let (Some(user_id), Some(members)) = (&leave.user_id, &mut home.members) {
             let left = members.leave(user_id);
             if left != Left::No {
-                let (channel, user_id) = (leave.channel.clone(), user_id.clone());
-                (work.tell)(&|| News::Gone { channel: channel.clone(), user_id: user_id.clone() });
+                (work.tell)(&|| News::Gone {
+                    channel: leave.channel.clone(),
+                    user_id: user_id.clone(),
+                });
             }
             if left == Left::Wholly {
                 (work.notify)(Notice::MemberRemoved { app, channel: name, user_id });
@@ -256,13 +258,12 @@ impl Home {
         if at.is_none() && !kept && !logs {
             return;
         }
-        let number = self.logs.next_number(key, entry.stamp);
-        let frame = if logs {
-            dialect::logged_event(&entry, &self.logs.serial(number))
-        } else {
-            dialect::event(&entry)
+        let number = logs.then(|| self.logs.next_number(key, entry.stamp));
+        let frame = match number {
+            Some(number) => dialect::logged_event(&entry, &self.logs.serial(number)),
+            None => dialect::event(&entry),
         };
-        if logs && let Some(app) = work.app(app) {
+        if let (Some(number), Some(app)) = (number, work.app(app)) {
             self.logs.append(key, app, number, frame.clone(), work.now);
         }
         if kept
