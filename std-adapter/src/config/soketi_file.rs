@@ -96,7 +96,11 @@ fn parse(path: &Path, text: &str) -> Result<(ServerOptions, Vec<String>), Config
         })?;
     let mut flat = BTreeMap::new();
     flatten("", json, &mut flat);
-    let apps = take_apps(&mut flat);
+    let apps = take_apps(&mut flat).map_err(|key| ConfigError::Key {
+        path: path.to_owned(),
+        key,
+        message: "it must be a list of objects, one for each app".into(),
+    })?;
     let mut warnings = Vec::new();
     let read = of_keys(path, "", flat, KEYS, &mut warnings)?;
     let mut options = read.server;
@@ -139,6 +143,7 @@ fn of_keys(
             continue;
         };
         let variable = (format!("SOKETI_{variable}"), text);
+        // Alone first, so that an error names the key; some mean something only together.
         env::read(std::iter::once(variable.clone())).map_err(|error| match error {
             ConfigError::Environment { message, .. } => {
                 ConfigError::Key { path: path.to_owned(), key: format!("{prefix}{key}"), message }
@@ -163,15 +168,20 @@ fn flatten(prefix: &str, object: Map<String, Value>, into: &mut BTreeMap<String,
     }
 }
 
-/// Takes the apps out, written as a list or one by one with their numbers.
-fn take_apps(flat: &mut BTreeMap<String, Value>) -> BTreeMap<usize, Map<String, Value>> {
+/// Takes the apps out, written as a list or one by one with their numbers; fails with the key of what is no app.
+fn take_apps(
+    flat: &mut BTreeMap<String, Value>,
+) -> Result<BTreeMap<usize, Map<String, Value>>, String> {
     let mut apps = BTreeMap::<usize, Map<String, Value>>::new();
-    if let Some(Value::Array(list)) = flat.remove(APPS) {
-        let objects = list.into_iter().enumerate().filter_map(|(at, app)| match app {
-            Value::Object(app) => Some((at, app)),
-            _ => None,
-        });
-        apps.extend(objects);
+    match flat.remove(APPS) {
+        None => {}
+        Some(Value::Array(list)) => {
+            for (at, app) in list.into_iter().enumerate() {
+                let Value::Object(app) = app else { return Err(format!("{APPS}.{at}")) };
+                apps.insert(at, app);
+            }
+        }
+        Some(_) => return Err(APPS.to_owned()),
     }
     let prefix = format!("{APPS}.");
     let numbered = |key: &str| {
@@ -184,7 +194,7 @@ fn take_apps(flat: &mut BTreeMap<String, Value>) -> BTreeMap<usize, Map<String, 
             apps.entry(number).or_default().insert(field, value);
         }
     }
-    apps
+    Ok(apps)
 }
 
 #[cfg(test)]
@@ -245,6 +255,8 @@ mod tests {
         assert!(error(r#"{"port": "six"}"#).starts_with("soketi.json: `port`: "));
         let text = error(r#"{"appManager.array.apps": [{"enabled": "maybe"}]}"#);
         assert!(text.starts_with("soketi.json: `appManager.array.apps.0.enabled`: "), "{text}");
+        assert!(error(r#"{"appManager.array.apps": 1}"#).contains("must be a list"));
+        assert!(error(r#"{"appManager.array.apps": [1]}"#).contains("apps.0`"));
         assert!(error("{\n\"port\": 1,\n}").starts_with("soketi.json:3:"));
     }
 

@@ -283,7 +283,6 @@ impl ServerHandle {
         .await;
         self.0.end_feeds(deadline).await;
         self.0.stop_shards();
-        self.0.stop_backplane();
         // The thread ends by itself at the deadline; a runtime of ours must not be blocked that long.
         let thread = self.0.stop_webhooks(deadline);
         while thread.as_ref().is_some_and(|thread| !thread.0.is_finished()) {
@@ -292,6 +291,8 @@ impl ServerHandle {
         if let Some(thread) = thread {
             thread.join();
         }
+        // The others must know what has been sent before they are left.
+        self.0.stop_backplane();
     }
 }
 
@@ -342,10 +343,10 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop_shards();
-        self.stop_backplane();
         if let Some(thread) = self.stop_webhooks(Instant::now()) {
             thread.join();
         }
+        self.stop_backplane();
     }
 }
 

@@ -106,6 +106,11 @@ async fn run(hub: Hub, mut outlet: Outlet, url: BackplaneUrl, mut stopped: onesh
         }
         line.flush();
     }
+    // What was told last, such as which webhooks have been sent.
+    while let Ok(last) = outlet.told.try_recv() {
+        told.push(last);
+    }
+    line.link.tell(&mut told, Instant::now(), &mut line.node);
     line.link.bye(&mut line.node);
     line.flush();
     // The goodbye needs a moment to go out; without it the others wait for the lease.

@@ -79,6 +79,11 @@ impl View {
         })
     }
 
+    /// Whether there are others that can do what this node leaves.
+    pub(crate) fn has_company(&self) -> bool {
+        self.read(|inner| inner.degraded.is_none() && !inner.peers.is_empty())
+    }
+
     pub(super) fn set_degraded(&self, reason: Option<&str>) {
         self.write(|inner| inner.degraded = reason.map(Into::into));
     }

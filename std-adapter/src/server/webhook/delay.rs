@@ -68,6 +68,12 @@ impl Held {
         }
     }
 
+    /// Forgets all departures: somebody else tells them.
+    pub(super) fn forget_all(&mut self) {
+        self.waiting.clear();
+        self.by_absent.clear();
+    }
+
     /// Tells all departures, final or not.
     pub(super) fn release_all(&mut self, tell: &mut impl FnMut(Fact)) {
         while !self.waiting.is_empty() {

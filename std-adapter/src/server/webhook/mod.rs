@@ -121,7 +121,7 @@ async fn run(
                 while let Some(fact) = facts.try_next() {
                     held.offer(fact, Instant::now(), &mut tell);
                 }
-                held.release_all(&mut tell);
+                let_go(&mut held, &hub, &mut tell);
                 hub.apps().iter().for_each(|app| app.outlet().feed.end());
                 let _ = done.send(()); // nobody waits for it any more
             }
@@ -132,7 +132,7 @@ async fn run(
     while let Some(fact) = facts.try_next() {
         held.offer(fact, Instant::now(), &mut tell);
     }
-    held.release_all(&mut tell);
+    let_go(&mut held, &hub, &mut tell);
     queues.close();
     // Without a word about a deadline there is no time left.
     let deadline = deadline.map_or_else(|_| Instant::now(), Instant::from_std);
@@ -141,6 +141,16 @@ async fn run(
             .await;
     drop(workers);
     queues.give_up();
+}
+
+/// Tells the departures that are held back when the server ends. Other servers hold them as well, and will know who
+/// has come back.
+fn let_go(held: &mut Held, hub: &Hub, tell: &mut impl FnMut(Fact)) {
+    if hub.backplane().is_some_and(|backplane| backplane.view().has_company()) {
+        held.forget_all();
+    } else {
+        held.release_all(tell);
+    }
 }
 
 /// The queues of each app's endpoints, by the app's place.

@@ -127,7 +127,7 @@ export class Cluster {
     const node = await Server.start({
       args: ['--backplane', this.bus.url, '--backplane-lease', `${LEASE}`, ...(this.options.args ?? [])],
       config: `
-        webhook_delay = "300ms"
+        webhook_delay = "${this.options.delay ?? '300ms'}"
         [[apps]]
         id = "${APP.id}"
         key = "${APP.key}"

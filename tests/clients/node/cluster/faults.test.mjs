@@ -143,6 +143,45 @@ for (const kind of ['redis', 'nats']) {
   });
 }
 
+describe('a server that is stopped while its clients go on to another', () => {
+  let bus;
+  let cluster;
+  before(async () => {
+    bus = await Bus.start('redis');
+    cluster = await Cluster.open(bus, 3, { delay: '3s' });
+    await cluster.together();
+  });
+  after(async () => {
+    await cluster?.close();
+    await bus?.close();
+  });
+
+  it('FR-101: lets webhooks tell of nobody who is back in time, and of each who is not, once', async () => {
+    const [a, b, stopped] = cluster.nodes;
+    const moved = Array.from({ length: 12 }, () => unique('presence-'));
+    const left = Array.from({ length: 12 }, () => unique());
+    for (const name of moved) {
+      await cluster.subscriber(stopped, name, { user: 'ann' });
+      await cluster.subscriber(b, name, { user: 'bob' });
+    }
+    const leaving = await cluster.connected(stopped);
+    await Promise.all(left.map((name) => next(leaving.subscribe(name), 'pusher:subscription_succeeded')));
+    await until('the start', () => moved.every((name) => cluster.endpoint.about(name).length === 3)
+      && left.every((name) => cluster.endpoint.about(name).length === 1));
+    cluster.nodes.pop();
+    await stopped.close();
+    await Promise.all(moved.map((name) => cluster.subscriber(a, name, { user: 'ann' })));
+    await until('the end', () => left.every((name) => cluster.endpoint.about(name).includes(`channel_vacated ${name}`)));
+    await sleep(4000); // longer than departures are held back
+    for (const name of moved) {
+      assert.deepEqual(cluster.endpoint.about(name).sort(), [`channel_occupied ${name}`, `member_added ${name} ann`, `member_added ${name} bob`]);
+    }
+    for (const name of left) {
+      assert.deepEqual(cluster.endpoint.about(name), [`channel_occupied ${name}`, `channel_vacated ${name}`]);
+    }
+  });
+});
+
 const ip = (...args) => spawnSync('ip', args, { encoding: 'utf8' });
 const probe = `tidings-${process.pid}`;
 const mayIsolate = process.getuid() === 0 && ip('netns', 'add', probe).status === 0;
