@@ -39,8 +39,8 @@ pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
     BackplaneError, BackplaneState, BackplaneUrl, ChannelInfo, Event, EventError, Events, Lagged,
-    ResponseBody, Server, ServerBuilder, ServerEvent, ServerHandle, Service, StartError,
-    UnknownEvent, Webhook, WebhookEvent, WebhookStats,
+    Refusal, RefusalKind, ResponseBody, Server, ServerBuilder, ServerEvent, ServerHandle, Service,
+    StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
 };
 pub use tidings_core as core;
 

@@ -5,6 +5,7 @@ use super::events::ServerEvent;
 use super::http::Service;
 use super::hub::mail::Mail;
 use super::hub::{Entry, Hub, Source};
+use super::refusals::Refusal;
 use super::webhook::{self, WebhookStats};
 use crate::app::{App, Apps};
 use bytes::Bytes;
@@ -235,6 +236,12 @@ impl ServerHandle {
     #[must_use]
     pub fn webhooks(&self, app: &str) -> Vec<WebhookStats> {
         self.0.hub.apps().by_id(app).map_or_else(Vec::new, |app| app.outlet().stats())
+    }
+
+    /// What was refused last: at most 100, the newest last.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.0.hub.refusals()
     }
 
     /// Closes every connection that is signed in as the user, with 4009.

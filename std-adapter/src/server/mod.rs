@@ -30,6 +30,7 @@ mod handle;
 pub(crate) mod http;
 pub(crate) mod hub;
 mod listener;
+mod refusals;
 mod shard;
 mod socket;
 mod steps;
@@ -44,6 +45,7 @@ pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
 pub use http::{ResponseBody, Service};
+pub use refusals::{Refusal, RefusalKind};
 pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 
 use crate::config::ServerConfig;

@@ -4,6 +4,7 @@
 //! all at once, and what it makes due is written after it: so a burst becomes one write a socket, and
 //! a single event is written at once.
 
+mod deadlines;
 #[cfg(test)]
 mod model;
 mod nodes;
@@ -11,6 +12,7 @@ mod nodes;
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
 use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};
+use super::refusals::{RefusalKind, Refused};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
 use std::cell::{Cell, RefCell};
@@ -19,7 +21,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use tidings_core::io::TxBuf;
 use tidings_core::pusher::ErrorCode;
-use tidings_core::pusher::server::{ServerConfig as Protocol, Timeout};
+use tidings_core::pusher::server::ServerConfig as Protocol;
 use tidings_core::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
@@ -182,7 +184,19 @@ impl Shard {
             u64::try_from(self.hub.config().pong_timeout.as_millis()).unwrap_or(u64::MAX);
         conn.patience.set(self.now().saturating_add(Duration::from_millis(patience)));
         let reason = format!("Slow consumer: more than {limit} bytes waited for this socket");
-        self.close(conn, ErrorCode::OVER_CAPACITY, &reason);
+        self.close_refused(conn, RefusalKind::SlowConsumer, ErrorCode::OVER_CAPACITY, &reason);
+    }
+
+    /// Closes a socket because of what it did, and notes that.
+    fn close_refused(
+        self: &Rc<Self>,
+        conn: &Rc<Conn>,
+        kind: RefusalKind,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        self.hub.refused(Some(&conn.app.app), Refused::new(kind, code.as_u16(), message));
+        self.close(conn, code, message);
     }
 
     /// Closes a socket with an error event and a close frame; its subscriptions end at once.
@@ -394,58 +408,6 @@ impl Shard {
                     self.time_out(&conn, now);
                 }
             }
-        }
-    }
-
-    /// Gives a new socket of an app that asks for it the time to prove itself.
-    pub(crate) fn expect_proof(&self, conn: &Conn) {
-        if conn.app.app.user_authentication {
-            let time = self.hub.config().user_authentication_timeout.as_millis();
-            let time = Duration::from_millis(u64::try_from(time).unwrap_or(u64::MAX));
-            let until = self.now().saturating_add(time);
-            self.unproven.borrow_mut().push_back((until, conn.at));
-        }
-    }
-
-    fn close_unproven(self: &Rc<Self>, now: Instant) {
-        while self.unproven.borrow().front().is_some_and(|(until, _)| *until <= now) {
-            let next = self.unproven.borrow_mut().pop_front();
-            let conn = next.and_then(|(_, at)| self.local.borrow().conn(at).cloned());
-            let late = |conn: &Rc<Conn>| !conn.proven.get() && conn.core.borrow().is_open();
-            if let Some(conn) = conn.filter(late) {
-                let time = self.hub.config().user_authentication_timeout;
-                let text = format!(
-                    "Connection not authorized within timeout: sign in, or subscribe with a signature, within {time:?}"
-                );
-                self.close(&conn, ErrorCode::UNAUTHORIZED, &text);
-            }
-        }
-    }
-
-    fn time_out(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
-        if conn.waiting() > 0 && now < conn.patience.get() {
-            // The reason of the cut lies behind what the peer has not read yet.
-            let next = now.saturating_add(Duration::from_secs(1));
-            self.wheel.borrow_mut().insert(next, conn.at);
-            return;
-        }
-        let mut memory = [0; 512];
-        let mut tx = TxBuf::new(&mut memory);
-        let timeout = conn.core.borrow_mut().handle_timeout(&self.protocol, now, &mut tx);
-        if !tx.is_empty() {
-            let sent = conn.send(tx.written());
-            self.resolve(conn, sent);
-        }
-        match timeout {
-            Ok(Timeout::Drop) => {
-                self.leave_all(conn);
-                conn.abort();
-            }
-            Ok(Timeout::Closing) => {
-                self.leave_all(conn);
-                self.schedule(conn);
-            }
-            Ok(_) | Err(_) => self.schedule(conn),
         }
     }
 

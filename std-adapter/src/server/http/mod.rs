@@ -35,6 +35,7 @@ pub use service::Service;
 
 use super::dev;
 use super::hub::{Entry, Hub, Source};
+use super::refusals::{RefusalKind, Refused};
 use super::steps::{STEPS, shown};
 use crate::app::{App, Standing};
 use crate::server::now_ms;
@@ -61,9 +62,11 @@ where
         return answer
             .unwrap_or_else(|refusal| refusal.into_answer().into_response(false).map(Into::into));
     }
+    let mut app = None;
     let answer = match admit(hub, &call) {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
+            app = Some(task.app);
             match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
                 Ok(body) if task.is_feed() => {
                     match listen(hub, &call, &task, &parts.headers, &body) {
@@ -79,7 +82,7 @@ where
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
     let cross_origin = parts.headers.contains_key(ORIGIN);
-    finish(&call, answer).into_response(cross_origin).map(Into::into)
+    finish(hub, app, &call, answer).into_response(cross_origin).map(Into::into)
 }
 
 /// A success that carries JSON text.
@@ -128,12 +131,19 @@ fn listen(
     feed::open(hub, task.app, call.query, headers)
 }
 
-/// The answer, or the refusal as one.
-fn finish(call: &Call<'_>, answer: Result<Answer, Refusal>) -> Answer {
+/// The answer, or the refusal as one, which is noted; `app` is the one that the request names.
+fn finish(
+    hub: &Hub,
+    app: Option<&Arc<App>>,
+    call: &Call<'_>,
+    answer: Result<Answer, Refusal>,
+) -> Answer {
     answer.unwrap_or_else(|refusal| {
         let status = refusal.status().as_u16();
         let reason = refusal.text();
         tracing::debug!(target: STEPS, method = %call.method, path = call.path, status, reason, "request refused");
+        let refused = Refused::new(RefusalKind::Http, status, reason);
+        hub.refused(app, Refused { path: Some(call.path), ..refused });
         refusal.into_answer()
     })
 }

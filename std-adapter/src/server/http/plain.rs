@@ -144,17 +144,19 @@ async fn answer_all(hub: &Hub, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 if hub.faults().is_some() {
                     return Rest::Foreign(input.into()); // dev mode has more paths than these
                 }
+                let mut app = None;
                 let answer = match admit(hub, &call) {
                     Ok(Admission::Wants(task)) if task.is_feed() => {
                         return Rest::Foreign(input.into());
                     }
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
+                        app = Some(task.app);
                         perform(hub, &call, task, &input.slice(ordinary.head..end)).await
                     }
                     Err(refusal) => Err(refusal),
                 };
-                write(&finish(&call, answer), ordinary.cross_origin, out);
+                write(&finish(hub, app, &call, answer), ordinary.cross_origin, out);
                 input = input.slice(end..);
             }
         }

@@ -4,6 +4,7 @@
 use super::connection::Rewound;
 use crate::server::hub::Hub;
 use crate::server::hub::mail::Mail;
+use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::socket::{Adopted, Detached, Stream};
 use bytes::Bytes;
 use http::header::{
@@ -27,7 +28,11 @@ pub(crate) fn requested<B>(hub: &Hub, request: &mut Request<B>) -> Option<Respon
         return None;
     }
     Some(match check(request) {
-        Err((status, text)) => refusal(status, text),
+        Err((status, text)) => {
+            let refused = Refused::new(RefusalKind::Http, status.as_u16(), text.trim_end());
+            hub.refused(None, Refused { path: Some(request.uri().path()), ..refused });
+            refusal(status, text)
+        }
         Ok(accept) => {
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
             let (hub, target) = (hub.clone(), Box::from(target));

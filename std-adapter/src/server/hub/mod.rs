@@ -23,6 +23,7 @@ use crate::config::ServerConfig;
 use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
 use crate::server::events::{ServerEvent, name};
+use crate::server::refusals::Refusals;
 use crate::server::steps;
 use crate::server::webhook::{Facts, Intake};
 use bytes::Bytes;
@@ -161,6 +162,7 @@ struct Inner {
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
     intake: Intake,
+    refusals: Refusals,
     /// The way to other nodes, where there are any.
     backplane: Option<Backplane>,
     /// Only in dev mode.
@@ -199,6 +201,7 @@ impl Hub {
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
             intake,
+            refusals: Refusals::default(),
             backplane,
             faults,
         };
@@ -212,6 +215,11 @@ impl Hub {
     /// What goes wrong on purpose, in dev mode.
     pub(crate) fn faults(&self) -> Option<&Faults> {
         self.0.faults.as_ref()
+    }
+
+    /// What has been refused.
+    pub(crate) fn book(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// The way to other nodes.

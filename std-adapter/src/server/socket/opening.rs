@@ -3,14 +3,17 @@
 use super::conn::Conn;
 use super::reading;
 use super::stream::{Detached, Stream};
+use crate::app::App;
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
+use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use crate::server::steps::STEPS;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use tidings_core::io::{Parse, TxBuf};
 use tidings_core::pusher::server::ServerConn;
 use tidings_core::pusher::{ConnectTarget, ErrorCode, SocketId, check_protocol};
@@ -136,19 +139,25 @@ fn decide(shard: &Shard, scanner: &mut HeadScanner, input: &[u8]) -> Option<Open
         Ok(Parse::Done { value, consumed }) => (value, consumed),
         Ok(Parse::NeedMore { .. }) => return None,
         Err(error) => {
-            return Some(Opening::Broken(reply_with(|tx| Refusal::from(error).write(tx))));
+            return Some(broken(shard, Refusal::from(error)));
         }
     };
     if !head.wants_upgrade() {
         return Some(Opening::Http(input.to_vec()));
     }
     Some(match UpgradeRequest::from_head(&head) {
-        Err(refusal) => Opening::Broken(reply_with(|tx| refusal.write(tx))),
+        Err(refusal) => broken(shard, refusal),
         Ok(request) => {
             let reply = reply_with(|tx| request.accept(None, tx));
             admit(shard, request.target, reply, input.get(consumed..).unwrap_or_default())
         }
     })
+}
+
+fn broken(shard: &Shard, refusal: Refusal) -> Opening {
+    let refused = Refused::new(RefusalKind::Http, refusal.status, refusal.reason);
+    shard.hub.refused(None, refused);
+    Opening::Broken(reply_with(|tx| refusal.write(tx)))
 }
 
 fn reply_with<E>(write: impl FnOnce(&mut TxBuf<'_>) -> Result<(), E>) -> Vec<u8> {
@@ -172,8 +181,11 @@ fn admit(shard: &Shard, target: &str, mut reply: Vec<u8>, leftover: &[u8]) -> Op
             reply.extend_from_slice(tx.written());
             Opening::Socket { app, core, socket_id, reply, leftover: leftover.to_vec() }
         }
-        Err((code, message)) => {
+        Err(refusal) => {
+            let NotAdmitted { app, code, text: message } = refusal;
             tracing::debug!(target: STEPS, code = code.as_u16(), %message, "socket refused");
+            let refused = Refused::new(RefusalKind::Socket, code.as_u16(), &message);
+            shard.hub.refused(app.as_ref(), refused);
             let _ = core.refuse(code, &message, now, &mut tx);
             reply.extend_from_slice(tx.written());
             Opening::Refused { core, reply }
@@ -181,28 +193,39 @@ fn admit(shard: &Shard, target: &str, mut reply: Vec<u8>, leftover: &[u8]) -> Op
     }
 }
 
+/// Why a socket is not let in.
+struct NotAdmitted {
+    /// The app that it asked for, where there is one.
+    app: Option<Arc<App>>,
+    code: ErrorCode,
+    text: Cow<'static, str>,
+}
+
 /// The checks of an upgrade in their order. On success the app counts one connection more.
-fn find_app(hub: &Hub, target: &str) -> Result<AppRef, (ErrorCode, Cow<'static, str>)> {
+fn find_app(hub: &Hub, target: &str) -> Result<AppRef, NotAdmitted> {
+    let unknown = |code, text| NotAdmitted { app: None, code, text };
     let target = ConnectTarget::parse(target, &hub.config().path_prefix)
-        .map_err(|error| (error.code(), format!("{error}: connect to /app/KEY").into()))?;
+        .map_err(|error| unknown(error.code(), format!("{error}: connect to /app/KEY").into()))?;
     let mut memory = [0; 256];
     let key = target.key.decode_into(&mut memory).unwrap_or_default();
     let Some(app) = hub.apps().by_key(key) else {
         let key: String = key.chars().take(64).collect();
-        return Err((ErrorCode::APP_UNKNOWN, format!("App key {key} does not exist.").into()));
+        let text = format!("App key {key} does not exist.");
+        return Err(unknown(ErrorCode::APP_UNKNOWN, text.into()));
     };
+    let refused = |code, text| NotAdmitted { app: Some(app.clone()), code, text };
     if !app.enabled {
-        return Err((ErrorCode::APP_DISABLED, "The app is not enabled.".into()));
+        return Err(refused(ErrorCode::APP_DISABLED, "The app is not enabled.".into()));
     }
-    check_protocol(target.protocol).map_err(|(code, text)| (code, text.into()))?;
+    check_protocol(target.protocol).map_err(|(code, text)| refused(code, text.into()))?;
     if hub.is_draining() {
         let text = "Server is closing. Please reconnect shortly.";
-        return Err((ErrorCode::RECONNECT, text.into()));
+        return Err(refused(ErrorCode::RECONNECT, text.into()));
     }
     if !app.try_connect() {
         let limit = app.max_connections.unwrap_or_default();
         let text = format!("The app has its limit of {limit} connections.");
-        return Err((ErrorCode::OVER_QUOTA, text.into()));
+        return Err(refused(ErrorCode::OVER_QUOTA, text.into()));
     }
     Ok(AppRef { index: hub.apps().index_of(app), app: app.clone() })
 }

@@ -6,6 +6,7 @@ use super::user;
 use crate::server::dialect;
 use crate::server::hub::mail::{Channel, Join, Member, Resume};
 use crate::server::hub::{Entry, Key, Notice, Source};
+use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use crate::server::steps::{STEPS, shown};
 use bytes::Bytes;
@@ -20,21 +21,24 @@ use tidings_core::pusher::server::ServerEvent;
 use tidings_core::pusher::{self, ClientData, ErrorCode, EventData, SubscriptionErrorKind};
 use tidings_core::time::Instant;
 
-/// Why a request is refused: what the client is told.
+/// Why a subscription is refused: what the client is told.
 struct Refusal {
     kind: SubscriptionErrorKind,
     status: u16,
     message: Cow<'static, str>,
+    /// What others may be told of it, where the message quotes the client.
+    noted: Option<Cow<'static, str>>,
 }
 
 impl Refusal {
     fn auth(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: SubscriptionErrorKind::Auth, status: 401, message: message.into() }
+        let kind = SubscriptionErrorKind::Auth;
+        Self { kind, status: 401, message: message.into(), noted: None }
     }
 
     fn limit(code: ErrorCode, message: String) -> Self {
         let kind = SubscriptionErrorKind::Limit;
-        Self { kind, status: code.as_u16(), message: message.into() }
+        Self { kind, status: code.as_u16(), message: message.into(), noted: None }
     }
 }
 
@@ -47,19 +51,31 @@ pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>,
         ServerEvent::Unsubscribe { channel } => {
             if !shard.leave(conn, key(shard, conn, channel.as_str())) {
                 let text = format!("No current subscription to channel {}", channel.as_str());
-                error(shard, conn, None, &text);
+                error(shard, conn, RefusalKind::Message, None, &text);
             }
             tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel = channel.as_str(), "unsubscribed");
         }
         ServerEvent::ClientEvent { channel, event, data } => {
             if let Err((code, text)) = client_event(shard, conn, channel, event, data, now) {
-                error(shard, conn, code, &text);
+                let refused = Refused {
+                    channel: Some(channel.as_str()),
+                    ..Refused::new(
+                        RefusalKind::ClientEvent,
+                        code.map_or(0, ErrorCode::as_u16),
+                        &text,
+                    )
+                };
+                shard.hub.refused(Some(&conn.app.app), refused);
+                tell_error(shard, conn, code, &text);
             }
         }
         ServerEvent::SignIn { auth, user_data } => user::sign_in(shard, conn, auth, user_data),
         // The answer is in `tx`, and a close is dealt with by the reader.
         ServerEvent::Malformed(fault) => {
             tracing::debug!(socket_id = %conn.socket_id, ?fault, "malformed message");
+            let text = format!("Malformed message: {fault:?}");
+            let refused = Refused::new(RefusalKind::Message, 0, &text);
+            shard.hub.refused(Some(&conn.app.app), refused);
         }
         _ => debug_assert!(false, "every event of the core is dealt with"),
     }
@@ -87,7 +103,7 @@ fn subscribe(
             let begun = shard.local.borrow_mut().begin(conn, key, user_id);
             let Some(ticket) = begun else {
                 let text = format!("Existing subscription to channel {name}");
-                return error(shard, conn, None, &text);
+                return error(shard, conn, RefusalKind::Message, None, &text);
             };
             let name = Bytes::copy_from_slice(name.as_bytes());
             shard.join(Join {
@@ -132,7 +148,7 @@ fn admit(
     })?;
     if !app.trusts_all() {
         auth::verify_channel(app.signing(), &app.key, &socket_id, name, channel_data, auth)
-            .map_err(|error| Refusal::auth(why_not(error, &socket_id, name, channel_data, auth)))?;
+            .map_err(|error| why_not(error, &socket_id, name, channel_data, auth))?;
     }
     conn.proven.set(true);
     if channel.kind() != ChannelKind::Presence {
@@ -174,19 +190,23 @@ fn why_not(
     name: &str,
     channel_data: Option<&str>,
     auth: &str,
-) -> String {
+) -> Refusal {
     let auth: String = auth.chars().take(200).collect();
-    match error {
+    // What came in place of a signature may be one for something else, or even a secret.
+    let (message, noted) = match error {
         ChannelAuthError::Mismatch => {
             let data = if channel_data.is_some() { ":CHANNEL_DATA" } else { "" };
-            format!(
-                "Invalid signature: expected the HMAC SHA256 hex digest of {socket_id}:{name}{data}, but got {auth}"
-            )
+            let noted = format!(
+                "Invalid signature: expected the HMAC SHA256 hex digest of {socket_id}:{name}{data}"
+            );
+            (format!("{noted}, but got {auth}"), noted)
         }
-        _ => {
-            format!("Invalid key in subscription auth data: '{auth}' (expected APP_KEY:SIGNATURE)")
-        }
-    }
+        _ => (
+            format!("Invalid key in subscription auth data: '{auth}' (expected APP_KEY:SIGNATURE)"),
+            "Invalid key in subscription auth data (expected APP_KEY:SIGNATURE)".into(),
+        ),
+    };
+    Refusal { noted: Some(noted.into()), ..Refusal::auth(message) }
 }
 
 /// The member that a signed `channel_data` describes.
@@ -249,15 +269,37 @@ pub(crate) fn presence_full(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &[u8], 
 }
 
 fn refuse(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &str, refusal: &Refusal) {
-    let Refusal { kind, status, message } = refusal;
-    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel, %message, "subscription refused");
+    let Refusal { kind, status, message, noted } = refusal;
+    let text = noted.as_ref().unwrap_or(message);
+    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel, message = %text, "subscription refused");
+    let refused = Refused::new(RefusalKind::Subscription, *status, text);
+    shard.hub.refused(Some(&conn.app.app), Refused { channel: Some(channel), ..refused });
     let sent = send_frame(conn, |tx| {
         pusher::encode_subscription_error(tx, channel, *kind, message, *status)
     });
     shard.resolve(conn, sent);
 }
 
-pub(super) fn error(shard: &Rc<Shard>, conn: &Rc<Conn>, code: Option<ErrorCode>, message: &str) {
+/// Refuses what concerns no channel: tells the socket and notes it.
+pub(super) fn error(
+    shard: &Rc<Shard>,
+    conn: &Rc<Conn>,
+    kind: RefusalKind,
+    code: Option<ErrorCode>,
+    message: &str,
+) {
+    let refused = Refused::new(kind, code.map_or(0, ErrorCode::as_u16), message);
+    shard.hub.refused(Some(&conn.app.app), refused);
+    tell_error(shard, conn, code, message);
+}
+
+/// Tells a socket what is wrong.
+pub(super) fn tell_error(
+    shard: &Rc<Shard>,
+    conn: &Rc<Conn>,
+    code: Option<ErrorCode>,
+    message: &str,
+) {
     tracing::debug!(target: STEPS, socket_id = %conn.socket_id, message, "request refused");
     let sent = send_frame(conn, |tx| pusher::encode_error(tx, code, &message));
     shard.resolve(conn, sent);

@@ -4,6 +4,7 @@ use super::conn::Conn;
 use super::policy;
 use super::stream::Stream;
 use crate::server::hub::Notice;
+use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use crate::server::steps::STEPS;
 use std::io;
@@ -191,6 +192,9 @@ fn steps(
             Ok(step) => step,
             Err(error) => {
                 tracing::debug!(target: STEPS, socket_id = %conn.socket_id, %error, "protocol violation");
+                let (code, text) = (error.close_code().as_u16(), error.to_string());
+                let refused = Refused::new(RefusalKind::Protocol, code, &text);
+                shard.hub.refused(Some(&conn.app.app), refused);
                 let _ = conn.core.borrow_mut().fail(error, &mut tx);
                 break Flow::Fail;
             }

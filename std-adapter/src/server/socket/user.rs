@@ -1,12 +1,13 @@
 //! Signing in, and the users whom a signed-in socket watches.
 
 use super::conn::Conn;
-use super::policy::{error, send_frame};
+use super::policy::{error, send_frame, tell_error};
 use crate::app::App;
 use crate::server::STEPS;
 use crate::server::dialect;
 use crate::server::hub::mail::Member;
 use crate::server::hub::{UserMail, Watched};
+use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -69,9 +70,15 @@ pub(super) fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data:
         Ok(accepted) => accepted,
         // Who must prove itself and cannot is not let in.
         Err(text) if app.user_authentication && !conn.proven.get() => {
-            return shard.close(conn, ErrorCode::UNAUTHORIZED, &text);
+            let code = ErrorCode::UNAUTHORIZED;
+            let refused = Refused::new(RefusalKind::SignIn, code.as_u16(), &text);
+            shard.hub.refused(Some(app), refused);
+            return shard.close(conn, code, &text);
         }
-        Err(text) => return error(shard, conn, Some(ErrorCode::UNAUTHORIZED), &text),
+        Err(text) => {
+            let code = Some(ErrorCode::UNAUTHORIZED);
+            return error(shard, conn, RefusalKind::SignIn, code, &text);
+        }
     };
     conn.proven.set(true);
     let sent = send_frame(conn, |tx| pusher::encode_signin_success(tx, user_data));
@@ -135,7 +142,7 @@ fn begin(shard: &Rc<Shard>, conn: &Rc<Conn>, accepted: Accepted) {
         let text = format!(
             "The watchlist has {wanted} users; the limit is {max} (max_watchlist), so only the first {max} are watched."
         );
-        error(shard, conn, Some(ErrorCode::WATCHLIST_CUT), &text);
+        tell_error(shard, conn, Some(ErrorCode::WATCHLIST_CUT), &text);
     }
     if !conn.core.borrow().is_open() {
         return; // it could not even take the answer
