@@ -1,23 +1,26 @@
 //! Apps: who may connect and publish, and within which limits.
 
+mod apps;
 mod error;
 mod limits;
+mod live;
 mod rate;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::server::AnyKey;
 use crate::server::webhook::{Outlet, Webhook};
-use hashbrown::HashMap;
 use tidings_core::auth::SigningKey;
 
+pub(crate) use apps::AppSlot;
+pub(crate) use apps::AppsNow;
+pub use apps::{AppChanges, Apps};
 pub use error::AppError;
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};
-pub(crate) use rate::{Rate, Standing};
+pub(crate) use live::Live;
+pub(crate) use rate::Standing;
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///
@@ -77,16 +80,13 @@ pub struct App {
     index: u32,
     secret: Secret,
     signing: SigningKey,
+    /// A secret that is on its way out, whose signatures are still taken.
+    previous: Option<Box<(Secret, SigningKey)>>,
     outlet: Outlet,
     /// Takes every signature for right, as apps of dev mode do.
     trusts_all: bool,
-    connections: AtomicU32,
-    /// Connections to other nodes, as they told last.
-    elsewhere: AtomicU32,
-    cached: Usage,
-    logged: Usage,
-    backend_events: Rate,
-    read_requests: Rate,
+    /// What goes on when the app's settings change.
+    live: Arc<Live>,
 }
 
 impl App {
@@ -119,13 +119,27 @@ impl App {
             index: 0,
             signing: SigningKey::new(secret.0.as_bytes()),
             secret,
-            connections: AtomicU32::new(0),
-            elsewhere: AtomicU32::new(0),
-            cached: Usage::default(),
-            logged: Usage::default(),
-            backend_events: Rate::default(),
-            read_requests: Rate::default(),
+            previous: None,
+            live: Arc::default(),
         }
+    }
+
+    /// Lets signatures made with another secret count as well, so that a secret can be changed while the
+    /// application's own servers still use the old one. The server itself signs (webhooks) with the new one.
+    ///
+    /// To change a secret: give the server the new one and this; then give the new one to each publisher and each
+    /// auth endpoint; then leave this out. An empty text leaves it out.
+    ///
+    /// ```
+    /// let app = tidings::App::new("shop", "shop-key", "the new secret").previous_secret("the old secret");
+    /// assert!(!format!("{app:?}").contains("old"));
+    /// ```
+    #[must_use]
+    pub fn previous_secret(mut self, secret: impl Into<Box<str>>) -> Self {
+        let secret = Secret(secret.into());
+        let signing = SigningKey::new(secret.0.as_bytes());
+        self.previous = (!secret.0.is_empty()).then(|| Box::new((secret, signing)));
+        self
     }
 
     /// The app that a server without configuration has: `app-id`, `app-key`, `app-secret` (the
@@ -150,37 +164,33 @@ impl App {
     /// Each `true` needs one [`App::disconnect`] later.
     #[must_use]
     pub fn try_connect(&self) -> bool {
-        let quota = self.max_connections.unwrap_or(u32::MAX);
-        let quota = quota.saturating_sub(self.elsewhere.load(Ordering::Relaxed));
-        self.connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                (now < quota).then(|| now.saturating_add(1))
-            })
-            .is_ok()
+        self.live.try_connect(self.max_connections.unwrap_or(u32::MAX))
     }
 
     /// Counts one connection less.
     pub fn disconnect(&self) {
-        let counted = self
-            .connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(1));
-        debug_assert!(counted.is_ok(), "disconnect without a connect");
+        self.live.disconnect();
     }
 
     /// How many connections the app has now on this server.
     #[must_use]
     pub fn connections(&self) -> u32 {
-        self.connections.load(Ordering::Relaxed)
+        self.live.connections()
     }
 
-    /// Notes how many connections the app has on other nodes.
-    pub(crate) fn set_connections_elsewhere(&self, count: u32) {
-        self.elsewhere.store(count, Ordering::Relaxed);
+    /// What does not change with the app's settings.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Where what happens in the app is told; ready once the app is one of [`Apps`].
     pub(crate) const fn outlet(&self) -> &Outlet {
         &self.outlet
+    }
+
+    /// The place of the app in its list.
+    pub(crate) const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Makes the outlet for the endpoints that the app has now.
@@ -200,23 +210,23 @@ impl App {
         now_ms: impl FnOnce() -> u64,
     ) -> Option<Standing> {
         let max = self.max_backend_events_per_second?;
-        Some(self.backend_events.take(count, max, now_ms()))
+        Some(self.live.backend_events.take(count, max, now_ms()))
     }
 
     /// Uses one of the questions that are answered in this second; `None` when there is no bound.
     pub(crate) fn take_read_request(&self, now_ms: impl FnOnce() -> u64) -> Option<Standing> {
         let max = self.max_read_requests_per_second?;
-        Some(self.read_requests.take(1, max, now_ms()))
+        Some(self.live.read_requests.take(1, max, now_ms()))
     }
 
     /// What the app's kept history takes, over all shards.
-    pub(crate) const fn logged(&self) -> &Usage {
-        &self.logged
+    pub(crate) fn logged(&self) -> &Usage {
+        &self.live.logged
     }
 
     /// What the app's cached events take, over all shards.
-    pub(crate) const fn cached(&self) -> &Usage {
-        &self.cached
+    pub(crate) fn cached(&self) -> &Usage {
+        &self.live.cached
     }
 
     #[cfg(test)]
@@ -224,9 +234,93 @@ impl App {
         self.secret.0.as_bytes()
     }
 
-    /// Signs and verifies with the app's secret.
+    /// Signs with the app's secret.
     pub(crate) const fn signing(&self) -> &SigningKey {
         &self.signing
+    }
+
+    /// Checks a signature against each secret that the app has now; the error is that of the first.
+    pub(crate) fn verified<T, E>(
+        &self,
+        verify: impl Fn(&SigningKey) -> Result<T, E>,
+    ) -> Result<T, E> {
+        verify(&self.signing).or_else(|error| match &self.previous {
+            Some(previous) => verify(&previous.1).map_err(|_| error),
+            None => Err(error),
+        })
+    }
+
+    /// Whether two apps are configured alike, whatever has happened to them since.
+    fn is_configured_as(&self, other: &Self) -> bool {
+        // Every field is named, so that none is forgotten.
+        let Self {
+            id,
+            key,
+            enabled,
+            client_events,
+            max_connections,
+            max_client_events_per_second,
+            max_backend_events_per_second,
+            max_read_requests_per_second,
+            user_authentication,
+            webhooks,
+            subscription_count,
+            watchlists,
+            cache_ttl,
+            history,
+            limits,
+            index: _,
+            secret,
+            signing: _,
+            previous,
+            outlet: _,
+            trusts_all,
+            live: _,
+        } = self;
+        let previous_of = |previous: &Option<Box<(Secret, SigningKey)>>| {
+            previous.as_ref().map(|previous| previous.0.0.clone())
+        };
+        (id, key, enabled, client_events)
+            == (&other.id, &other.key, &other.enabled, &other.client_events)
+            && *max_connections == other.max_connections
+            && *max_client_events_per_second == other.max_client_events_per_second
+            && *max_backend_events_per_second == other.max_backend_events_per_second
+            && *max_read_requests_per_second == other.max_read_requests_per_second
+            && *user_authentication == other.user_authentication
+            && *webhooks == other.webhooks
+            && *subscription_count == other.subscription_count
+            && *watchlists == other.watchlists
+            && *cache_ttl == other.cache_ttl
+            && *history == other.history
+            && *limits == other.limits
+            && secret.0 == other.secret.0
+            && previous_of(previous) == previous_of(&other.previous)
+            && *trusts_all == other.trusts_all
+    }
+}
+
+/// A clone is configured alike; it has no connection and is in no list.
+impl Clone for App {
+    fn clone(&self) -> Self {
+        let previous = self.previous.as_ref().map_or("", |previous| &previous.0.0);
+        Self {
+            enabled: self.enabled,
+            client_events: self.client_events,
+            max_connections: self.max_connections,
+            max_client_events_per_second: self.max_client_events_per_second,
+            max_backend_events_per_second: self.max_backend_events_per_second,
+            max_read_requests_per_second: self.max_read_requests_per_second,
+            user_authentication: self.user_authentication,
+            webhooks: self.webhooks.clone(),
+            subscription_count: self.subscription_count,
+            watchlists: self.watchlists,
+            cache_ttl: self.cache_ttl,
+            history: self.history.clone(),
+            limits: self.limits.clone(),
+            trusts_all: self.trusts_all,
+            ..Self::new(self.id.clone(), self.key.clone(), self.secret.0.clone())
+                .previous_secret(previous)
+        }
     }
 }
 
@@ -263,149 +357,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The apps of a server, found by key (sockets) and by id (HTTP API). Fixed once built, but for dev mode.
-#[derive(Debug)]
-pub struct Apps {
-    apps: Box<[Arc<App>]>,
-    by_key: HashMap<Box<str>, Arc<App>>,
-    by_id: HashMap<Box<str>, Arc<App>>,
-    development: bool,
-    any: Option<AnyKey>,
-}
-
-impl Apps {
-    /// Takes the apps as they are.
-    ///
-    /// # Errors
-    ///
-    /// When an id, key or secret is empty, an id or key holds a character that a URL path would
-    /// have to escape, two apps have the same id or key, or a webhook cannot be sent to.
-    pub fn new(mut apps: Vec<App>) -> Result<Self, AppError> {
-        for (index, app) in (0..).zip(&mut apps) {
-            app.index = index;
-            app.ready()?;
-        }
-        let mut by_key = HashMap::default();
-        let mut by_id = HashMap::default();
-        let apps: Box<[Arc<App>]> = apps.into_iter().map(Arc::new).collect();
-        for app in &apps {
-            check(app)?;
-            if by_id.insert(app.id.clone(), Arc::clone(app)).is_some() {
-                return Err(AppError::DuplicateId { id: app.id.clone() });
-            }
-            if let Some(other) = by_key.insert(app.key.clone(), Arc::clone(app)) {
-                return Err(AppError::DuplicateKey {
-                    key: app.key.clone(),
-                    first: other.id.clone(),
-                    second: app.id.clone(),
-                });
-            }
-        }
-        Ok(Self { apps, by_key, by_id, development: false, any: None })
-    }
-
-    /// The one app of [`App::development`].
-    #[must_use]
-    pub fn development() -> Self {
-        Self::only(App::development())
-    }
-
-    /// The development app with other rules.
-    #[cfg(feature = "cli")]
-    pub(crate) fn development_with(mut app: App) -> Result<Self, AppError> {
-        app.ready()?;
-        Ok(Self::only(app))
-    }
-
-    fn only(app: App) -> Self {
-        let app = Arc::new(app);
-        let by_key = std::iter::once((app.key.clone(), Arc::clone(&app))).collect();
-        let by_id = std::iter::once((app.id.clone(), Arc::clone(&app))).collect();
-        Self { apps: Box::new([app]), by_key, by_id, development: true, any: None }
-    }
-
-    /// Lets every key that is not in the list be one of an app that is made on the fly.
-    pub(crate) fn with_any_key(mut self) -> Self {
-        self.any = Some(AnyKey::new(u32::try_from(self.apps.len()).unwrap_or(u32::MAX)));
-        self
-    }
-
-    /// What dev mode adds.
-    pub(crate) const fn any_key(&self) -> Option<&AnyKey> {
-        self.any.as_ref()
-    }
-
-    /// The app with this key. In dev mode, where no app has it, one is made.
-    #[must_use]
-    pub fn by_key(&self, key: &str) -> Option<&Arc<App>> {
-        let Some(any) = &self.any else { return self.by_key.get(key) };
-        if any.is_retired(key) {
-            return None;
-        }
-        self.by_key.get(key).or_else(|| any.app(key))
-    }
-
-    /// Whether a configured app has this key.
-    pub(crate) fn is_key(&self, key: &str) -> bool {
-        self.by_key.contains_key(key)
-    }
-
-    /// The app with this id.
-    #[must_use]
-    pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
-        self.by_id.get(id).or_else(|| self.any.as_ref()?.existing(id))
-    }
-
-    /// The app at this place.
-    pub(crate) fn get(&self, index: u32) -> Option<&Arc<App>> {
-        let index = index as usize;
-        self.apps.get(index).or_else(|| self.any.as_ref()?.get(index.checked_sub(self.apps.len())?))
-    }
-
-    /// The place of an app of this list.
-    pub(crate) fn index_of(&self, app: &Arc<App>) -> u32 {
-        debug_assert!(self.get(app.index).is_some_and(|own| Arc::ptr_eq(own, app)));
-        app.index
-    }
-
-    /// All apps, in the order of the configuration; behind them those made on the fly in dev mode.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<App>> {
-        self.apps.iter().chain(self.any.iter().flat_map(AnyKey::iter))
-    }
-
-    /// How many apps are configured.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.apps.len()
-    }
-
-    /// Whether there is no app, so that every client is refused.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.apps.is_empty()
-    }
-
-    /// Whether this is the development app, whose secret everyone knows.
-    #[must_use]
-    pub fn is_development(&self) -> bool {
-        self.development
-    }
-}
-
-fn check(app: &App) -> Result<(), AppError> {
-    for (field, value) in [("id", &app.id), ("key", &app.key), ("secret", &app.secret.0)] {
-        if value.is_empty() {
-            return Err(AppError::Empty { id: app.id.clone(), field });
-        }
-    }
-    for (field, value) in [("id", &app.id), ("key", &app.key)] {
-        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
-            return Err(AppError::NotInPath { field, value: value.clone() });
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,49 +379,5 @@ mod tests {
             assert!(app.try_connect());
         }
         assert_eq!(app.connections(), 2_000);
-    }
-
-    #[test]
-    fn debug_output_hides_the_secret() {
-        let apps = Apps::new(vec![App::new("i", "k", "hunter2")]).unwrap();
-        assert!(!format!("{apps:?}").contains("hunter2"));
-        assert!(format!("{apps:?}").contains("[redacted]"));
-    }
-
-    #[test]
-    fn apps_are_found_by_key_and_by_id() {
-        let apps = Apps::new(vec![App::new("1", "a", "x"), App::new("2", "b", "y")]).unwrap();
-        assert_eq!(&*apps.by_key("b").unwrap().id, "2");
-        assert_eq!(&*apps.by_id("1").unwrap().key, "a");
-        assert!(apps.by_key("1").is_none());
-        assert!(!apps.is_development());
-    }
-
-    #[test]
-    fn duplicate_ids_and_keys_are_refused_by_name() {
-        let ids = Apps::new(vec![App::new("1", "a", "x"), App::new("1", "b", "y")]).unwrap_err();
-        assert_eq!(ids.to_string(), "two apps have the id `1`: give each app its own id");
-        let keys = Apps::new(vec![App::new("1", "a", "x"), App::new("2", "a", "y")]).unwrap_err();
-        assert_eq!(
-            keys.to_string(),
-            "the apps `1` and `2` both have the key `a`: give each app its own"
-        );
-    }
-
-    #[test]
-    fn empty_and_unprintable_parts_are_refused() {
-        let error = |app| Apps::new(vec![app]).unwrap_err();
-        assert!(matches!(error(App::new("", "k", "s")), AppError::Empty { field: "id", .. }));
-        assert!(matches!(error(App::new("i", "", "s")), AppError::Empty { field: "key", .. }));
-        assert!(matches!(error(App::new("i", "k", "")), AppError::Empty { field: "secret", .. }));
-        assert!(matches!(error(App::new("i/j", "k", "s")), AppError::NotInPath { .. }));
-        assert!(matches!(error(App::new("i", "k k", "s")), AppError::NotInPath { .. }));
-    }
-
-    #[test]
-    fn the_development_app_says_so() {
-        let apps = Apps::development();
-        assert!(apps.is_development());
-        assert_eq!(apps.by_id("app-id").unwrap().secret(), b"app-secret");
     }
 }

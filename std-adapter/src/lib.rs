@@ -27,7 +27,7 @@ pub mod publisher;
 mod server;
 
 #[cfg(feature = "server")]
-pub use app::{App, AppError, AppLimits, Apps, History};
+pub use app::{App, AppChanges, AppError, AppLimits, Apps, History};
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "server")]

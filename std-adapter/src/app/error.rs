@@ -1,5 +1,7 @@
 //! What is wrong with a list of apps.
 
+use std::net::SocketAddr;
+
 /// Why a list of apps was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,14 @@ pub enum AppError {
         url: Box<str>,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// The development app is for loopback addresses.
+    #[error(
+        "the development app must not be served on {address}, since everyone knows its secret: configure an app of your own"
+    )]
+    DevelopmentAppExposed {
+        /// The address that is reachable from elsewhere.
+        address: SocketAddr,
     },
     /// An id or key cannot stand in a URL path as it is.
     #[error(

@@ -43,7 +43,7 @@ fn write(
     }
     if let (Some(app), Some(address)) = (apps.iter().next(), addresses.first()) {
         let secret = if apps.is_development() { "app-secret" } else { "THE-SECRET" };
-        how_to(out, app, reachable(*address), prefix, secret)?;
+        how_to(out, &app, reachable(*address), prefix, secret)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::hub::mail::Mail;
 use super::hub::{Entry, Hub, Source};
 use super::refusals::Refusal;
 use super::webhook::{self, WebhookStats};
-use crate::app::{App, Apps};
+use crate::app::{App, AppChanges, AppError, Apps};
 use bytes::Bytes;
 use std::fmt;
 use std::io;
@@ -161,6 +161,45 @@ impl ServerHandle {
         self.0.hub.apps()
     }
 
+    /// Serves these apps from now on, in place of those that it has; what they are is compared by id. No connection
+    /// is dropped but those of apps that are disabled now (closed with 4003) or are there no more (4001), whose kept
+    /// events are forgotten. What is under way in an app, its connections, channels, history and webhooks that wait,
+    /// stays when its settings change, its key and secret too.
+    ///
+    /// # Errors
+    /// [`AppError::DevelopmentAppExposed`] when the development app would be reachable from elsewhere;
+    /// nothing is changed then.
+    pub fn replace_apps(&self, apps: &Apps) -> Result<AppChanges, AppError> {
+        let exposed = self.0.addresses.iter().find(|address| !address.ip().is_loopback());
+        if let (true, Some(address)) = (apps.is_development(), exposed) {
+            return Err(AppError::DevelopmentAppExposed { address: *address });
+        }
+        self.0.hub.change_apps(|_, _| (copies(apps.iter()), apps.is_development()))
+    }
+
+    /// Adds an app, or changes the one with its id; see [`replace_apps`](Self::replace_apps).
+    ///
+    /// # Errors
+    /// As [`Apps::new`]; nothing is changed then.
+    pub fn put_app(&self, app: App) -> Result<AppChanges, AppError> {
+        self.0.hub.change_apps(|apps, development| {
+            let mut apps = copies(apps.iter().cloned());
+            match apps.iter_mut().find(|old| old.id == app.id) {
+                Some(old) => *old = app,
+                None => apps.push(app),
+            }
+            (apps, development)
+        })
+    }
+
+    /// Removes an app and closes its connections with 4001; false when no app has this id.
+    pub fn remove_app(&self, id: &str) -> bool {
+        let removed = self.0.hub.change_apps(|apps, development| {
+            (copies(apps.iter().filter(|app| &*app.id != id).cloned()), development)
+        });
+        removed.is_ok_and(|changes| !changes.removed.is_empty())
+    }
+
     /// Publishes an event to the app with the id `app`. It does not wait for the delivery; events for
     /// one channel arrive in the order of the calls.
     ///
@@ -188,10 +227,10 @@ impl ServerHandle {
             source: Source::Application,
             stamp: None,
         };
-        self.0.hub.publish(app, entry).map_err(|_| EventError::Congested)
+        self.0.hub.publish(&app, entry).map_err(|_| EventError::Congested)
     }
 
-    fn app(&self, id: &str) -> Result<&Arc<App>, EventError> {
+    fn app(&self, id: &str) -> Result<Arc<App>, EventError> {
         let app = self.0.hub.apps().by_id(id).ok_or(EventError::UnknownApp)?;
         if app.enabled { Ok(app) } else { Err(EventError::AppDisabled) }
     }
@@ -201,7 +240,7 @@ impl ServerHandle {
     /// # Errors
     /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
     pub async fn channels(&self, app: &str, prefix: &str) -> Result<Vec<ChannelInfo>, EventError> {
-        let channels = self.0.hub.channels(self.app(app)?, prefix).await;
+        let channels = self.0.hub.channels(&self.app(app)?, prefix).await;
         let info = |(name, occupancy): (Box<str>, super::hub::Occupancy)| ChannelInfo {
             name,
             subscriptions: occupancy.subscriptions,
@@ -215,7 +254,7 @@ impl ServerHandle {
     /// # Errors
     /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
     pub async fn users(&self, app: &str, channel: &str) -> Result<Vec<Box<str>>, EventError> {
-        Ok(self.0.hub.users(self.app(app)?, channel).await)
+        Ok(self.0.hub.users(&self.app(app)?, channel).await)
     }
 
     /// How many connections an app has; 0 for an unknown one.
@@ -249,7 +288,7 @@ impl ServerHandle {
     /// # Errors
     /// [`EventError::UnknownApp`] or [`EventError::AppDisabled`].
     pub async fn terminate(&self, app: &str, user_id: &str) -> Result<(), EventError> {
-        self.0.hub.terminate(self.app(app)?, user_id).await;
+        self.0.hub.terminate(&self.app(app)?, user_id).await;
         Ok(())
     }
 
@@ -380,6 +419,10 @@ impl Events {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+}
+
+fn copies(apps: impl Iterator<Item = Arc<App>>) -> Vec<App> {
+    apps.map(|app| App::clone(&app)).collect()
 }
 
 /// Text as the inside of a JSON string literal.

@@ -147,7 +147,7 @@ fn beginning(text: &str) -> &str {
 impl Hub {
     /// Notes that something was refused. Everything that the server refuses passes here.
     pub(crate) fn refused(&self, app: Option<&Arc<App>>, refused: Refused<'_>) {
-        let app = app.map(|app| (self.apps().index_of(app), &**app));
+        let app = app.map(|app| (app.index(), &**app));
         self.book().note(app, &refused, now_ms());
     }
 

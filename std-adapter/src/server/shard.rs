@@ -4,6 +4,7 @@
 //! all at once, and what it makes due is written after it: so a burst becomes one write a socket, and
 //! a single event is written at once.
 
+mod apps;
 mod deadlines;
 #[cfg(test)]
 mod model;
@@ -106,7 +107,7 @@ impl Shard {
     /// Tells of the sockets that the end of the server cuts: nobody else will.
     fn count_out(&self) {
         for conn in self.local.borrow().conns() {
-            conn.app.app.disconnect();
+            conn.app.load().disconnect();
             let (app, socket_id) = (conn.app.index, conn.socket_id);
             self.hub.notify(Notice::Disconnected { app, socket_id });
         }
@@ -195,7 +196,7 @@ impl Shard {
         code: ErrorCode,
         message: &str,
     ) {
-        self.hub.refused(Some(&conn.app.app), Refused::new(kind, code.as_u16(), message));
+        self.hub.refused(Some(&conn.app.load()), Refused::new(kind, code.as_u16(), message));
         self.close(conn, code, message);
     }
 
@@ -224,7 +225,8 @@ impl Shard {
                 let _ = reply.send(home.history(channel.key(), from.as_deref(), limit, work));
             }),
             Mail::Cached { channel, reply } => {
-                let cached = self.home.borrow().cached(channel.key(), self.hub.apps(), self.now());
+                let cached =
+                    self.home.borrow().cached(channel.key(), &self.hub.apps().now(), self.now());
                 let _ = reply.send(cached);
             }
             Mail::Occupancy { channel, reply } => {
@@ -263,6 +265,7 @@ impl Shard {
             Mail::Drain { spread_ms } => self.drain(spread_ms),
             Mail::Close { conns } => self.close_for_shutdown(&conns),
             Mail::Strike(blow) => dev::strike(self, &blow),
+            Mail::Expel { app, removed } => self.expel(&app, removed),
             Mail::Stop => self.stopped.set(true),
         }
     }
@@ -286,7 +289,7 @@ impl Shard {
         };
         let mut outgoing = std::mem::take(&mut *self.outgoing.borrow_mut());
         let mut work = Work {
-            apps: self.hub.apps(),
+            apps: &self.hub.apps().now(),
             now: self.now(),
             notify,
             tell: &|told| self.hub.tell(told),

@@ -33,9 +33,9 @@ impl HubNode {
     }
 
     /// The place of an app by its id, and the app.
-    fn app_at(&self, id: &str) -> Option<(u32, &Arc<App>)> {
+    fn app_at(&self, id: &str) -> Option<(u32, Arc<App>)> {
         let app = self.hub.apps().by_id(id)?;
-        Some((self.hub.apps().index_of(app), app))
+        Some((app.index(), app))
     }
 
     fn channel(&self, app: &str, name: &str, frame: &Bytes) -> Option<Channel> {
@@ -168,16 +168,19 @@ impl Node for HubNode {
     }
 
     fn app(&self, index: u32) -> Option<Arc<App>> {
-        self.hub.apps().get(index).cloned()
+        self.hub.apps().get(index)
     }
 
     fn connections(&self) -> Vec<(Arc<App>, u32)> {
-        let apps = self.hub.apps().iter().map(|app| (Arc::clone(app), app.connections()));
+        let apps = self.hub.apps().iter().map(|app| {
+            let count = app.connections();
+            (app, count)
+        });
         apps.filter(|(_, count)| *count > 0).collect()
     }
 
     fn count(&mut self, node: NodeIndex, connections: &[(&str, u32)]) {
-        let known = |(id, count): &(&str, u32)| Some((Arc::clone(self.app_at(id)?.1), *count));
+        let known = |(id, count): &(&str, u32)| Some((self.app_at(id)?.1, *count));
         let now: Vec<_> = connections.iter().filter_map(known).collect();
         let before = self.counts.insert(node, now.clone()).unwrap_or_default();
         if now.is_empty() {
@@ -186,7 +189,7 @@ impl Node for HubNode {
         for (app, _) in before.iter().chain(&now) {
             let all = self.counts.values().flatten().filter(|(other, _)| other.id == app.id);
             let sum = all.fold(0u32, |sum, (_, count)| sum.saturating_add(*count));
-            app.set_connections_elsewhere(sum);
+            app.live().set_connections_elsewhere(sum);
         }
     }
 }

@@ -68,6 +68,8 @@ enum Woken {
     Connected(Result<Connection, String>),
     Came(Incoming),
     Tick,
+    /// The apps have changed.
+    Apps,
     Stop,
 }
 
@@ -95,13 +97,19 @@ async fn run(hub: Hub, mut outlet: Outlet, url: BackplaneUrl, mut stopped: onesh
         failures: 0,
     };
     let mut told = Vec::new();
+    let mut changes = hub.app_changes();
     loop {
-        match line.wait(&mut outlet, &mut told, &mut stopped).await {
+        let woken = tokio::select! {
+            Ok(()) = changes.changed() => Woken::Apps,
+            woken = line.wait(&mut outlet, &mut told, &mut stopped) => woken,
+        };
+        match woken {
             Woken::Told => line.link.tell(&mut told, Instant::now(), &mut line.node),
             Woken::Connected(Ok(connection)) => line.connected(connection),
             Woken::Connected(Err(error)) | Woken::Came(Incoming::Lost(error)) => line.lost(&error),
             Woken::Came(Incoming::Frame(frame)) => line.take(frame),
             Woken::Tick => line.tick(),
+            Woken::Apps => line.link.ask_all(Instant::now(), &mut line.node),
             Woken::Stop => break,
         }
         line.flush();

@@ -13,8 +13,6 @@ const MAX_KEY: usize = 128;
 /// Makes an app for each key, once.
 pub(crate) struct AnyKey {
     slots: Box<[OnceLock<Arc<App>>]>,
-    /// The place of the first of them in the list of all apps.
-    first: u32,
     known: Mutex<Known>,
 }
 
@@ -30,11 +28,16 @@ impl std::fmt::Debug for AnyKey {
     }
 }
 
-impl AnyKey {
-    pub(crate) fn new(first: u32) -> Self {
+impl Default for AnyKey {
+    fn default() -> Self {
         let slots = (0..MAX_APPS).map(|_| OnceLock::new()).collect();
-        Self { slots, first, known: Mutex::default() }
+        Self { slots, known: Mutex::default() }
     }
+}
+
+impl AnyKey {
+    /// The place of the first of them, far behind those of configured apps.
+    pub(crate) const FIRST: u32 = 1 << 31;
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,21 +64,22 @@ impl AnyKey {
             }
         };
         let slot = self.slots.get(place)?;
-        let index = self.first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
+        let index = Self::FIRST.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
         Some(slot.get_or_init(|| {
             tracing::info!(target: crate::server::STEPS, key, "app made on the fly");
             Arc::new(App::trusting(key, index))
         }))
     }
 
-    pub(crate) fn get(&self, place: usize) -> Option<&Arc<App>> {
-        self.slots.get(place)?.get()
+    /// The app at a place of the list of all apps.
+    pub(crate) fn get(&self, index: u32) -> Option<&Arc<App>> {
+        self.slots.get(index.checked_sub(Self::FIRST)? as usize)?.get()
     }
 
     /// The app with this id, which is its key, if it is there already.
     pub(crate) fn existing(&self, id: &str) -> Option<&Arc<App>> {
         let place = *self.known().places.get(id)?;
-        self.get(place)
+        self.slots.get(place)?.get()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<App>> {
@@ -108,10 +112,10 @@ mod tests {
 
     #[test]
     fn a_key_is_one_app_for_good_and_bad_ones_are_none() {
-        let any = AnyKey::new(1);
+        let any = AnyKey::default();
         let first = any.app("k").unwrap();
         assert!(Arc::ptr_eq(first, any.app("k").unwrap()));
-        assert!(Arc::ptr_eq(first, any.get(0).unwrap()));
+        assert!(Arc::ptr_eq(first, any.get(AnyKey::FIRST).unwrap()));
         assert!(Arc::ptr_eq(first, any.existing("k").unwrap()));
         assert!(any.existing("other").is_none());
         for bad in ["", "a b", "a/b", &"x".repeat(MAX_KEY + 1)] {
@@ -121,7 +125,7 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_and_those_that_are_there_stay() {
-        let any = AnyKey::new(0);
+        let any = AnyKey::default();
         for n in 0..MAX_APPS {
             assert!(any.app(&n.to_string()).is_some());
         }

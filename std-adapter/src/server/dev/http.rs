@@ -97,7 +97,7 @@ fn whom(hub: &Hub, key: Option<&str>, socket_id: Option<&str>) -> Result<Whom, S
         None => None,
         Some(key) => {
             let app = hub.apps().by_key(key).ok_or("there is no app with this `key`")?;
-            Some(hub.apps().index_of(app))
+            Some(app.index())
         }
     };
     let socket_id = match socket_id {

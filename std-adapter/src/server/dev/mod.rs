@@ -155,7 +155,7 @@ impl Fault {
             Self::Close { whom, code, message } => strike(whom, Some((code, message))),
             Self::Cut { whom } => strike(whom, None),
             Self::Rotate { key } => {
-                let app = hub.apps().by_key(&key).map(|app| hub.apps().index_of(app));
+                let app = hub.apps().by_key(&key).map(|app| app.index());
                 any.retire(&key);
                 let message = format!("App key {key} does not exist: it was rotated on demand.");
                 let close = Some((ErrorCode::APP_UNKNOWN, message.into()));

@@ -66,7 +66,7 @@ where
     let answer = match admit(hub, &call) {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
-            app = Some(task.app);
+            app = Some(Arc::clone(&task.app));
             match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
                 Ok(body) if task.is_feed() => {
                     match listen(hub, &call, &task, &parts.headers, &body) {
@@ -82,7 +82,7 @@ where
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
     let cross_origin = parts.headers.contains_key(ORIGIN);
-    finish(hub, app, &call, answer).into_response(cross_origin).map(Into::into)
+    finish(hub, app.as_ref(), &call, answer).into_response(cross_origin).map(Into::into)
 }
 
 /// A success that carries JSON text.
@@ -99,20 +99,20 @@ struct Call<'r> {
 }
 
 /// What becomes of a request before its body is read.
-enum Admission<'h, 'r> {
+enum Admission<'r> {
     /// It is answered; a body does not matter.
     Answered(Answer),
     /// It is to be done, once its body is there.
-    Wants(Task<'h, 'r>),
+    Wants(Task<'r>),
 }
 
 /// What a request asks for, and of which app.
-struct Task<'h, 'r> {
+struct Task<'r> {
     route: Route<'r>,
-    app: &'h Arc<App>,
+    app: Arc<App>,
 }
 
-impl Task<'_, '_> {
+impl Task<'_> {
     /// Whether the answer has no end.
     const fn is_feed(&self) -> bool {
         matches!(self.route, Route::Feed { .. })
@@ -123,12 +123,12 @@ impl Task<'_, '_> {
 fn listen(
     hub: &Hub,
     call: &Call<'_>,
-    task: &Task<'_, '_>,
+    task: &Task<'_>,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    authorise(hub, call, task.app, body)?;
-    feed::open(hub, task.app, call.query, headers)
+    authorise(hub, call, &task.app, body)?;
+    feed::open(hub, &task.app, call.query, headers)
 }
 
 /// The answer, or the refusal as one, which is noted; `app` is the one that the request names.
@@ -149,7 +149,7 @@ fn finish(
 }
 
 /// Finds out what a request is for.
-fn admit<'h, 'r>(hub: &'h Hub, call: &Call<'r>) -> Result<Admission<'h, 'r>, Refusal> {
+fn admit<'r>(hub: &Hub, call: &Call<'r>) -> Result<Admission<'r>, Refusal> {
     let prefix = &*hub.config().path_prefix;
     let path = call.path.strip_prefix(prefix).unwrap_or(call.path);
     let route = Route::find(call.method, path)?;
@@ -201,10 +201,11 @@ fn check_rotated(hub: &Hub, key: &str) -> Result<(), Refusal> {
 async fn perform(
     hub: &Hub,
     call: &Call<'_>,
-    task: Task<'_, '_>,
+    task: Task<'_>,
     body: &Bytes,
 ) -> Result<Answer, Refusal> {
     let Task { route, app } = task;
+    let app = &app;
     authorise(hub, call, app, body)?;
     let rate = match route {
         Route::Events { .. } | Route::BatchEvents { .. } | Route::Terminate { .. } => None,
@@ -248,7 +249,7 @@ fn take_events(app: &App, events: &[Publication]) -> Result<Option<Standing>, Re
     within(app.take_backend_events(count, now_ms), "max_backend_events_per_second")
 }
 
-fn app_of_id<'h>(hub: &'h Hub, id: &str, query: &str) -> Result<&'h Arc<App>, Refusal> {
+fn app_of_id(hub: &Hub, id: &str, query: &str) -> Result<Arc<App>, Refusal> {
     if let Some(app) = hub.apps().by_id(id) {
         return Ok(app);
     }

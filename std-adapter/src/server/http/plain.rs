@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -151,12 +152,12 @@ async fn answer_all(hub: &Hub, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                     }
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
-                        app = Some(task.app);
+                        app = Some(Arc::clone(&task.app));
                         perform(hub, &call, task, &input.slice(ordinary.head..end)).await
                     }
                     Err(refusal) => Err(refusal),
                 };
-                write(&finish(hub, app, &call, answer), ordinary.cross_origin, out);
+                write(&finish(hub, app.as_ref(), &call, answer), ordinary.cross_origin, out);
                 input = input.slice(end..);
             }
         }

@@ -15,7 +15,7 @@ use crate::app::{App, Apps};
 const WINDOW_S: u64 = 600;
 
 /// The app that a request names by its key alone.
-pub(super) fn app_of_key<'h>(apps: &'h Apps, query: &str) -> Result<&'h Arc<App>, Refusal> {
+pub(super) fn app_of_key(apps: &Apps, query: &str) -> Result<Arc<App>, Refusal> {
     let key = parameter(query, "auth_key").ok_or_else(|| {
         Refusal::unauthorised("the query parameter `auth_key` is missing: sign the request")
     })?;
@@ -30,8 +30,7 @@ pub(super) fn verify(app: &App, prefix: &str, call: &Call<'_>, body: &[u8]) -> R
     let request =
         SignedRequest { method: call.method.as_str(), path: call.path, query: call.query, body };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    request
-        .verify(app.signing(), &app.key, prefix, now, WINDOW_S)
+    app.verified(|secret| request.verify(secret, &app.key, prefix, now, WINDOW_S))
         .map_err(|error| Refusal::unauthorised(explain(error, &request, app)))
 }
 

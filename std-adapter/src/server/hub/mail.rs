@@ -7,9 +7,10 @@
 use super::{
     CachedEvent, Entry, Kept, Missed, NodeChange, NodeIndex, Occupancy, Remote, UserMail, Watched,
 };
-use crate::app::App;
+use crate::app::{App, AppSlot, Apps};
 use crate::server::dev::Blow;
 use crate::server::socket::Adopted;
+use arc_swap::Guard;
 use bytes::Bytes;
 use std::sync::Arc;
 use tidings_core::pusher::SocketId;
@@ -175,6 +176,11 @@ pub(crate) enum Mail {
     /// Close or cut some sockets, as dev mode was asked to.
     Strike(Box<Blow>),
     /// End the shard's thread.
+    /// Closes the sockets of an app that was disabled or removed.
+    Expel {
+        app: Arc<App>,
+        removed: bool,
+    },
     Stop,
 }
 
@@ -203,6 +209,7 @@ impl std::fmt::Debug for Mail {
             Self::Drain { .. } => "Drain",
             Self::Close { .. } => "Close",
             Self::Strike(_) => "Strike",
+            Self::Expel { .. } => "Expel",
             Self::Stop => "Stop",
         })
     }
@@ -212,5 +219,16 @@ impl std::fmt::Debug for Mail {
 #[derive(Debug, Clone)]
 pub(crate) struct AppRef {
     pub(crate) index: u32,
-    pub(crate) app: Arc<App>,
+    slot: Arc<AppSlot>,
+}
+
+impl AppRef {
+    pub(crate) fn new(apps: &Apps, app: &Arc<App>) -> Self {
+        Self { index: app.index(), slot: apps.slot_of(app) }
+    }
+
+    /// The app as it is now. It is for a short while.
+    pub(crate) fn load(&self) -> Guard<Arc<App>> {
+        self.slot.load()
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) use remote::{Kept, KeptState, News, NodeChange, NodeIndex, Remote};
 pub(crate) use table::{Hasher, Key};
 pub(crate) use users::{UserMail, Users, Watched};
 
-use crate::app::{App, Apps};
+use crate::app::{App, AppChanges, AppError, Apps};
 use crate::config::ServerConfig;
 use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
@@ -32,7 +32,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tidings_core::pusher::SocketId;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// One event for one channel.
 #[derive(Debug, Clone)]
@@ -161,6 +161,8 @@ struct Inner {
     draining: AtomicBool,
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
+    /// Told after the apps have changed.
+    app_changes: watch::Sender<()>,
     intake: Intake,
     refusals: Refusals,
     /// The way to other nodes, where there are any.
@@ -200,6 +202,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
+            app_changes: watch::Sender::default(),
             intake,
             refusals: Refusals::default(),
             backplane,
@@ -210,6 +213,35 @@ impl Hub {
 
     pub(crate) fn apps(&self) -> &Apps {
         &self.0.apps
+    }
+
+    /// Changes the apps. Sockets of an app that is disabled or gone are closed, and what was kept for them is
+    /// forgotten. `make` is given the apps that there are and whether they are the development app.
+    pub(crate) fn change_apps(
+        &self,
+        make: impl FnOnce(&[Arc<App>], bool) -> (Vec<App>, bool),
+    ) -> Result<AppChanges, AppError> {
+        let before: Vec<_> = self.apps().iter().collect();
+        let changes = self.0.apps.change(make)?;
+        for app in before {
+            let removed = changes.removed.contains(&app.id);
+            let off = app.enabled && self.apps().get(app.index()).is_some_and(|app| !app.enabled);
+            if removed || off {
+                for shard in 0..self.shards() {
+                    self.send(shard, Mail::Expel { app: Arc::clone(&app), removed });
+                }
+            }
+            if removed {
+                app.outlet().feed.end();
+            }
+        }
+        self.0.app_changes.send_replace(());
+        Ok(changes)
+    }
+
+    /// Tells of changes of the apps from now on.
+    pub(crate) fn app_changes(&self) -> watch::Receiver<()> {
+        self.0.app_changes.subscribe()
     }
 
     /// What goes wrong on purpose, in dev mode.
@@ -282,7 +314,7 @@ impl Hub {
     /// Publishes an entry. It never waits; entries for one channel are delivered in the order of the
     /// calls.
     pub(crate) fn publish(&self, app: &Arc<App>, entry: Entry) -> Result<(), Congested> {
-        let app = self.0.apps.index_of(app);
+        let app = app.index();
         let hash = self.hash(app, &entry.channel);
         let home = self.home_of(hash);
         let waiting = self.0.mailboxes.get(usize::from(home)).map(|m| &m.waiting);
@@ -297,7 +329,7 @@ impl Hub {
     }
 
     fn channel(&self, app: &Arc<App>, name: &str) -> Channel {
-        let app = self.0.apps.index_of(app);
+        let app = app.index();
         let hash = self.hash(app, name.as_bytes());
         Channel { app, hash, name: Bytes::copy_from_slice(name.as_bytes()) }
     }
@@ -338,7 +370,7 @@ impl Hub {
         app: &Arc<App>,
         prefix: &str,
     ) -> Vec<(Box<str>, Occupancy)> {
-        let app = self.0.apps.index_of(app);
+        let app = app.index();
         let (reply, mut answers) = mpsc::unbounded_channel();
         for shard in 0..self.shards() {
             self.send(shard, Mail::Channels { app, prefix: prefix.into(), reply: reply.clone() });
@@ -364,7 +396,7 @@ impl Hub {
 
     /// Closes every socket that is signed in as the user, with 4009.
     pub(crate) async fn terminate(&self, app: &Arc<App>, user_id: &str) {
-        let app = self.0.apps.index_of(app);
+        let app = app.index();
         self.tell(&|| Told::Terminate { app, user_id: user_id.into() });
         self.terminate_here(app, user_id).await;
     }

@@ -12,7 +12,7 @@ use tidings_core::time::{Duration, Instant};
 impl Shard {
     /// Gives a new socket of an app that asks for it the time to prove itself.
     pub(crate) fn expect_proof(&self, conn: &Conn) {
-        if conn.app.app.user_authentication {
+        if conn.app.load().user_authentication {
             let time = self.hub.config().user_authentication_timeout.as_millis();
             let time = Duration::from_millis(u64::try_from(time).unwrap_or(u64::MAX));
             let until = self.now().saturating_add(time);

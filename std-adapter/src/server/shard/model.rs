@@ -180,7 +180,7 @@ impl World {
         let mut app = App::new("id", "key", "secret");
         app.watchlists = true;
         let apps = Apps::new(vec![app]).unwrap();
-        let app = Arc::clone(apps.by_id("id").unwrap());
+        let app = apps.by_id("id").unwrap();
         let (hub, mail, _) = Hub::new(apps, ServerConfig::default(), 2, None);
         let told = hub.subscribe_to_events();
         let protocol = crate::server::protocol(hub.config());
@@ -199,7 +199,7 @@ impl World {
         let (shard, socket_id) = (&self.shards[at], SocketId::new(1, self.serial));
         let mut core = ServerConn::new(socket_id, &shard.protocol, shard.now());
         core.establish(&shard.protocol, shard.now(), &mut TxBuf::new(&mut [0; 512])).unwrap();
-        let app = AppRef { index: 0, app: Arc::clone(&self.app) };
+        let app = AppRef::new(shard.hub.apps(), &self.app);
         let conn = shard
             .local
             .borrow_mut()

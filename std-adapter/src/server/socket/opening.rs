@@ -227,7 +227,7 @@ fn find_app(hub: &Hub, target: &str) -> Result<AppRef, NotAdmitted> {
         let text = format!("The app has its limit of {limit} connections.");
         return Err(refused(ErrorCode::OVER_QUOTA, text.into()));
     }
-    Ok(AppRef { index: hub.apps().index_of(app), app: app.clone() })
+    Ok(AppRef::new(hub.apps(), &app))
 }
 
 /// Two random numbers, as clients expect; 2^66 of them, so nobody guesses one or gets it twice.

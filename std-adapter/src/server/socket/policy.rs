@@ -65,7 +65,7 @@ pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>,
                         &text,
                     )
                 };
-                shard.hub.refused(Some(&conn.app.app), refused);
+                shard.hub.refused(Some(&conn.app.load()), refused);
                 tell_error(shard, conn, code, &text);
             }
         }
@@ -75,7 +75,7 @@ pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>,
             tracing::debug!(socket_id = %conn.socket_id, ?fault, "malformed message");
             let text = format!("Malformed message: {fault:?}");
             let refused = Refused::new(RefusalKind::Message, 0, &text);
-            shard.hub.refused(Some(&conn.app.app), refused);
+            shard.hub.refused(Some(&conn.app.load()), refused);
         }
         _ => debug_assert!(false, "every event of the core is dealt with"),
     }
@@ -112,7 +112,7 @@ fn subscribe(
                 socket_id: conn.socket_id,
                 ticket,
                 member,
-                max_members: conn.app.app.limits.max_presence_members,
+                max_members: conn.app.load().limits.max_presence_members,
                 resume: resume_from.map(|from| Resume {
                     from: from.into(),
                     // Half of the queue is left to what comes meanwhile.
@@ -130,7 +130,7 @@ fn admit(
     auth: Option<&str>,
     channel_data: Option<&str>,
 ) -> Result<Option<Member>, Refusal> {
-    let (app, name) = (&conn.app.app, channel.as_str());
+    let (app, name) = (conn.app.load(), channel.as_str());
     check_limits(conn, name)?;
     match channel.kind() {
         ChannelKind::Public => return Ok(None),
@@ -147,8 +147,10 @@ fn admit(
         Refusal::auth("This channel needs a signature: `auth` is missing from the subscription.")
     })?;
     if !app.trusts_all() {
-        auth::verify_channel(app.signing(), &app.key, &socket_id, name, channel_data, auth)
-            .map_err(|error| why_not(error, &socket_id, name, channel_data, auth))?;
+        app.verified(|secret| {
+            auth::verify_channel(secret, &app.key, &socket_id, name, channel_data, auth)
+        })
+        .map_err(|error| why_not(error, &socket_id, name, channel_data, auth))?;
     }
     conn.proven.set(true);
     if channel.kind() != ChannelKind::Presence {
@@ -162,11 +164,12 @@ fn admit(
             ))
         });
     };
-    member_of(app, channel_data).map(Some)
+    member_of(&app, channel_data).map(Some)
 }
 
 fn check_limits(conn: &Conn, name: &str) -> Result<(), Refusal> {
-    let limits = &conn.app.app.limits;
+    let app = conn.app.load();
+    let limits = &app.limits;
     let (len, max) = (name.len(), limits.max_channel_name as usize);
     if len > max {
         let text = format!(
@@ -273,7 +276,7 @@ fn refuse(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &str, refusal: &Refusal) 
     let text = noted.as_ref().unwrap_or(message);
     tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel, message = %text, "subscription refused");
     let refused = Refused::new(RefusalKind::Subscription, *status, text);
-    shard.hub.refused(Some(&conn.app.app), Refused { channel: Some(channel), ..refused });
+    shard.hub.refused(Some(&conn.app.load()), Refused { channel: Some(channel), ..refused });
     let sent = send_frame(conn, |tx| {
         pusher::encode_subscription_error(tx, channel, *kind, message, *status)
     });
@@ -289,7 +292,7 @@ pub(super) fn error(
     message: &str,
 ) {
     let refused = Refused::new(kind, code.map_or(0, ErrorCode::as_u16), message);
-    shard.hub.refused(Some(&conn.app.app), refused);
+    shard.hub.refused(Some(&conn.app.load()), refused);
     tell_error(shard, conn, code, message);
 }
 
@@ -322,7 +325,7 @@ fn client_event(
     data: ClientData<'_>,
     now: Instant,
 ) -> Result<(), EventRefusal> {
-    let app = &conn.app.app;
+    let app = conn.app.load();
     let rejected = |text: String| Err((Some(ErrorCode::CLIENT_EVENT_REJECTED), Cow::Owned(text)));
     let name = channel.as_str();
     if !app.client_events {

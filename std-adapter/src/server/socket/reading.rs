@@ -54,7 +54,7 @@ pub(super) async fn run(shard: Rc<Shard>, conn: Rc<Conn>, leftover: Vec<u8>) {
         Box::pin(last_words(&conn, patience, matches!(flow, Flow::Fail))).await;
     }
     shard.local.borrow_mut().remove(conn.at);
-    conn.app.app.disconnect();
+    conn.app.load().disconnect();
     let (app, socket_id) = (conn.app.index, conn.socket_id);
     shard.hub.notify(Notice::Disconnected { app, socket_id });
     conn.abort();
@@ -194,7 +194,7 @@ fn steps(
                 tracing::debug!(target: STEPS, socket_id = %conn.socket_id, %error, "protocol violation");
                 let (code, text) = (error.close_code().as_u16(), error.to_string());
                 let refused = Refused::new(RefusalKind::Protocol, code, &text);
-                shard.hub.refused(Some(&conn.app.app), refused);
+                shard.hub.refused(Some(&conn.app.load()), refused);
                 let _ = conn.core.borrow_mut().fail(error, &mut tx);
                 break Flow::Fail;
             }

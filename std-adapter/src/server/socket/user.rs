@@ -57,7 +57,7 @@ struct Accepted {
 }
 
 pub(super) fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data: &str) {
-    let app = &conn.app.app;
+    let app = conn.app.load();
     let accepted = check(conn, auth, user_data).and_then(|accepted| {
         let user = conn.user.borrow();
         match user.as_ref().map(|current| current.member.id == accepted.member.id) {
@@ -72,7 +72,7 @@ pub(super) fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data:
         Err(text) if app.user_authentication && !conn.proven.get() => {
             let code = ErrorCode::UNAUTHORIZED;
             let refused = Refused::new(RefusalKind::SignIn, code.as_u16(), &text);
-            shard.hub.refused(Some(app), refused);
+            shard.hub.refused(Some(&app), refused);
             return shard.close(conn, code, &text);
         }
         Err(text) => {
@@ -89,9 +89,10 @@ pub(super) fn sign_in(shard: &Rc<Shard>, conn: &Rc<Conn>, auth: &str, user_data:
 }
 
 fn check(conn: &Conn, auth: &str, user_data: &str) -> Result<Accepted, String> {
-    let app = &conn.app.app;
+    let app = conn.app.load();
     let socket_id = conn.socket_id.as_text();
-    let verified = auth::verify_user(app.signing(), &app.key, &socket_id, user_data, auth);
+    let verified =
+        app.verified(|secret| auth::verify_user(secret, &app.key, &socket_id, user_data, auth));
     if let Err(error) = verified
         && !app.trusts_all()
     {
@@ -109,7 +110,7 @@ fn check(conn: &Conn, auth: &str, user_data: &str) -> Result<Accepted, String> {
     if len > max {
         return Err(format!("The user id has {len} characters; the limit is {max} (max_user_id)."));
     }
-    let (watchlist, wanted) = watchlist(app, data.watchlist)?;
+    let (watchlist, wanted) = watchlist(&app, data.watchlist)?;
     let info = data.user_info.map(|info| info.text().into());
     Ok(Accepted { member: Member { id: id.into(), info }, watchlist, wanted })
 }
@@ -136,7 +137,8 @@ fn watchlist(app: &App, list: Option<Raw<'_>>) -> Result<(Vec<Box<str>>, usize),
 
 fn begin(shard: &Rc<Shard>, conn: &Rc<Conn>, accepted: Accepted) {
     let Accepted { member, watchlist, wanted } = accepted;
-    let limits = &conn.app.app.limits;
+    let app = conn.app.load();
+    let limits = &app.limits;
     if wanted > limits.max_watchlist as usize {
         let max = limits.max_watchlist;
         let text = format!(
@@ -156,7 +158,7 @@ fn begin(shard: &Rc<Shard>, conn: &Rc<Conn>, accepted: Accepted) {
     });
     let user = SignedIn { member, watchlist: watchlist.into(), first };
     *conn.user.borrow_mut() = Some(Box::new(user));
-    if conn.app.app.watchlists {
+    if conn.app.load().watchlists {
         let (app, home) = (conn.app.index, home(shard, conn, &user_id));
         shard.tell_user(home, UserMail::Online { app, user_id });
         for (home, user_ids) in homes {
@@ -167,7 +169,7 @@ fn begin(shard: &Rc<Shard>, conn: &Rc<Conn>, accepted: Accepted) {
 
 /// Tells the homes concerned that a socket is not signed in any more.
 pub(crate) fn signed_out(shard: &Rc<Shard>, conn: &Conn, user: SignedIn) {
-    if !conn.app.app.watchlists {
+    if !conn.app.load().watchlists {
         return;
     }
     let app = conn.app.index;

@@ -139,7 +139,7 @@ impl Feed {
     }
 
     /// Ends the feed: its listeners get what is on its way, and then the end.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.sees.store(0, Ordering::Relaxed);
         *self.lock() = None;
     }

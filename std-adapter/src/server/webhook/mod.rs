@@ -19,6 +19,7 @@ mod fact;
 mod feed;
 mod outlet;
 mod queue;
+mod queues;
 mod watch;
 
 pub(crate) use config::Kinds;
@@ -36,12 +37,11 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use client::{Client, Post};
 use delay::Held;
 use fact::Fact;
-use hashbrown::HashMap;
 use queue::{Batch, Queue};
+use queues::Queues;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use tidings_core::auth::sign_webhook;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
@@ -94,7 +94,9 @@ async fn run(
 ) {
     let config = hub.config();
     let mut workers = JoinSet::new();
-    let queues = Queues::start(&hub, &mut workers);
+    let mut changes = hub.app_changes();
+    let queues = Queues::default();
+    queues.renew(&hub, &mut workers);
     let mut held = Held::new(config.webhook_delay, MAX_HELD);
     let watch = RefCell::new(Watch::new(config.backplane_lease, config.webhook_retry));
     let mut tell = |fact: Fact| {
@@ -125,6 +127,7 @@ async fn run(
                 hub.apps().iter().for_each(|app| app.outlet().feed.end());
                 let _ = done.send(()); // nobody waits for it any more
             }
+            Ok(()) = changes.changed() => queues.renew(&hub, &mut workers),
             () = next_due => held.release(Instant::now(), &mut tell),
             () = watch::next_look(&hub, &watch) => watch.borrow_mut().look(&hub, &queues),
         }
@@ -153,78 +156,18 @@ fn let_go(held: &mut Held, hub: &Hub, tell: &mut impl FnMut(Fact)) {
     }
 }
 
-/// The queues of each app's endpoints, by the app's place.
-struct Queues(HashMap<u32, Vec<Rc<Queue>>>);
-
-impl Queues {
-    /// Makes the queues and the workers that empty them.
-    fn start(hub: &Hub, workers: &mut JoinSet<()>) -> Self {
-        let endpoints = || hub.apps().iter().flat_map(|app| &app.outlet().endpoints);
-        let tls = endpoints().any(|endpoint| endpoint.uri.scheme_str() == Some("https"));
-        let config = hub.config();
-        let client = Client::new(tls, config.webhook_timeout);
-        let mut queues: HashMap<u32, Vec<Rc<Queue>>> = HashMap::default();
-        for app in hub.apps().iter().filter(|app| !app.outlet().endpoints.is_empty()) {
-            let mut turns: HashMap<&str, Rc<tokio::sync::Mutex<()>>> = HashMap::default();
-            let queues = queues.entry(hub.apps().index_of(app)).or_default();
-            for (place, endpoint) in app.outlet().endpoints.iter().enumerate() {
-                let turn = Rc::clone(turns.entry(&*endpoint.webhook.url).or_default());
-                let queue = Rc::new(Queue::new(Arc::clone(endpoint), turn, config));
-                let work =
-                    work(Arc::clone(app), Rc::clone(&queue), place, client.clone(), hub.clone());
-                workers.spawn_local(work);
-                queues.push(queue);
-            }
-        }
-        Self(queues)
-    }
-
-    /// Puts a fact into the queues of those that want it; it is encoded once.
-    fn tell(&self, fact: &Fact) {
-        let mut json = None;
-        for queue in self.0.get(&fact.app).into_iter().flatten() {
-            if queue.endpoint.gets(fact) {
-                queue.push(json.get_or_insert_with(|| Bytes::from(fact.json())));
-            }
-        }
-    }
-
-    /// Those that want a fact, by their places, with what they are told.
-    fn that_get(&self, fact: &Fact) -> Vec<(usize, Vec<u8>)> {
-        let queues = self.0.get(&fact.app).into_iter().flatten().enumerate();
-        queues
-            .filter(|(_, queue)| queue.endpoint.gets(fact))
-            .map(|(at, _)| (at, fact.json()))
-            .collect()
-    }
-
-    /// Puts a fact into the queue at a place.
-    fn tell_one(&self, fact: &Fact, place: usize) {
-        if let Some(queue) = self.0.get(&fact.app).and_then(|queues| queues.get(place)) {
-            queue.push(&Bytes::from(fact.json()));
-        }
-    }
-
-    fn close(&self) {
-        self.0.values().flatten().for_each(|queue| queue.close());
-    }
-
-    fn give_up(&self) {
-        self.0.values().flatten().for_each(|queue| queue.give_up());
-    }
-}
-
 /// Sends what one endpoint is to get, in order.
-async fn work(app: Arc<App>, queue: Rc<Queue>, place: usize, client: Client, hub: Hub) {
+async fn work(queue: Rc<Queue>, client: Client, hub: Hub) {
     while let Some(batch) = queue.next().await {
         let events = batch.events.clone();
+        let app = queue.app();
         let delivered = deliver(&app, &queue, &client, &hub, batch).await;
         queue.settle(events.len(), delivered);
         // Sent or given up: no other node has to see to it.
         if let Some(backplane) = hub.backplane() {
-            let index = hub.apps().index_of(&app);
+            let index = app.index();
             for event in events {
-                let hash = watch::id_of(&app.id, place, &event);
+                let hash = watch::id_of(&app.id, queue.place.get(), &event);
                 backplane.tell(Told::Sent { app: index, hash });
             }
         }

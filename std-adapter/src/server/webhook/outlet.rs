@@ -67,6 +67,10 @@ impl Endpoint {
         })
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
     pub(super) fn gets(&self, fact: &Fact) -> bool {
         let channel = Some(fact.channel.as_bytes()).filter(|channel| !channel.is_empty());
         self.gets.contains(fact.kind) && self.webhook.lets_through(channel)
@@ -99,7 +103,7 @@ impl Endpoint {
 #[derive(Default)]
 pub(crate) struct Outlet {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
-    pub(crate) feed: Feed,
+    pub(crate) feed: Arc<Feed>,
 }
 
 impl fmt::Debug for Outlet {
@@ -117,7 +121,20 @@ impl Outlet {
             Err(reason) => Err((shown(&webhook.url).into(), reason)),
         };
         let endpoints = webhooks.iter().map(endpoint).collect::<Result<_, _>>()?;
-        Ok(Self { endpoints, feed: Feed::default() })
+        Ok(Self { endpoints, feed: Arc::default() })
+    }
+
+    /// This outlet with the feed of an earlier version of the app, and with its endpoints where they are alike, so
+    /// that what waits for them stays.
+    pub(crate) fn taking_over(mut self, earlier: &Self) -> Self {
+        self.feed = Arc::clone(&earlier.feed);
+        let mut left: Vec<_> = earlier.endpoints.iter().collect();
+        for endpoint in &mut self.endpoints {
+            if let Some(at) = left.iter().position(|old| old.webhook == endpoint.webhook) {
+                *endpoint = Arc::clone(left.swap_remove(at));
+            }
+        }
+        self
     }
 
     fn wants(&self, kind: WebhookEvent, channel: Option<&[u8]>) -> bool {
@@ -176,6 +193,7 @@ impl Intake {
         teller: impl FnOnce(&App) -> Teller,
     ) {
         let (app, kind, channel) = subject(notice);
+        let apps = apps.now();
         let Some(app) = apps.get(app) else { return };
         let outlet = app.outlet();
         if !outlet.wants(kind, channel) {

@@ -1,6 +1,7 @@
 //! What waits for one endpoint, in order and bounded.
 
 use super::outlet::Endpoint;
+use crate::app::App;
 use crate::config::ServerConfig;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -50,6 +51,10 @@ impl Rules {
 
 pub(super) struct Queue {
     pub(super) endpoint: Arc<Endpoint>,
+    /// The app as it is configured now.
+    app: RefCell<Arc<App>>,
+    /// The endpoint's place among those of the app.
+    pub(super) place: Cell<usize>,
     /// Held during a request: endpoints of one app with one URL take turns.
     pub(super) turn: std::rc::Rc<Mutex<()>>,
     rules: Rules,
@@ -65,12 +70,15 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(
         endpoint: Arc<Endpoint>,
+        app: &Arc<App>,
         turn: std::rc::Rc<Mutex<()>>,
         config: &ServerConfig,
     ) -> Self {
         let rules = Rules::new(config, endpoint.webhook.batching);
         Self {
             endpoint,
+            app: RefCell::new(Arc::clone(app)),
+            place: Cell::default(),
             turn,
             rules,
             waiting: RefCell::default(),
@@ -79,6 +87,20 @@ impl Queue {
             changed: Notify::new(),
             closed: Notify::new(),
         }
+    }
+
+    /// Notes how the app is configured now.
+    pub(super) fn renew(&self, app: &Arc<App>, place: usize) {
+        self.app.replace(Arc::clone(app));
+        self.place.set(place);
+    }
+
+    pub(super) fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app.borrow())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
     }
 
     /// Puts an event behind the others, or drops and counts it when too much waits.

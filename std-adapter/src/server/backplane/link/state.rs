@@ -20,6 +20,15 @@ impl Link {
         ));
     }
 
+    /// Asks all nodes for all that they have to tell: what they have told of apps that were unknown was not heard.
+    pub(in super::super) fn ask_all(&mut self, now: Instant, node: &mut impl Node) {
+        self.has_kept = false;
+        let ids: Vec<u64> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.ask(id, now, node);
+        }
+    }
+
     /// Tells a node what one shard has told for it.
     pub(super) fn answer(&mut self, to: u64, told: &[Told], node: &mut impl Node) {
         let Some(mut answering) = self.answering.remove(&to) else { return };

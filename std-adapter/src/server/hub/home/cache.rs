@@ -70,6 +70,14 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// Drops what an app has.
+    pub(super) fn forget(&mut self, app: &App) {
+        let mut kept = self.apps.remove(&app.index()).unwrap_or_default();
+        while let Some((name, _)) = kept.oldest() {
+            kept.remove(&name, app);
+        }
+    }
+
     /// Keeps an event in place of the one before it.
     pub(super) fn store(
         &mut self,

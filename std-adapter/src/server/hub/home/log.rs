@@ -145,6 +145,14 @@ impl Default for Logs {
 }
 
 impl Logs {
+    /// Drops what an app has.
+    pub(super) fn forget(&mut self, app: &App) {
+        let mut kept = self.apps.remove(&app.index()).unwrap_or_default();
+        while !kept.by_turn.is_empty() {
+            kept.remove_oldest(app);
+        }
+    }
+
     /// Logs whose serials mean the same on every node.
     pub(super) fn shared() -> Self {
         Self { epoch: SHARED_EPOCH, stamped: true, ..Self::default() }

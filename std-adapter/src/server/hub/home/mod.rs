@@ -12,7 +12,7 @@ use super::presence::{Entered, Left, Members};
 use super::remote::{Elsewhere, Unconfirmed};
 use super::table::{Key, Table};
 use super::{CachedEvent, Entry, Notice, Occupancy, Source};
-use crate::app::{App, Apps};
+use crate::app::{App, AppsNow};
 use crate::server::backplane::Told as News;
 use crate::server::dialect;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub(crate) type Outgoing = Vec<(u16, Mail)>;
 
 /// What a home works with.
 pub(crate) struct Work<'a> {
-    pub(crate) apps: &'a Apps,
+    pub(crate) apps: &'a AppsNow<'a>,
     pub(crate) now: Instant,
     pub(crate) notify: &'a dyn Fn(Notice<'_>),
     /// Tells other nodes, if there are any; what it is given is called only then.
@@ -310,7 +310,18 @@ impl Home {
     }
 
     /// What a cache channel holds.
-    pub(crate) fn cached(&self, key: Key<'_>, apps: &Apps, now: Instant) -> Option<CachedEvent> {
+    /// Forgets what is kept for an app that is gone.
+    pub(crate) fn forget(&mut self, app: &App) {
+        self.cache.forget(app);
+        self.logs.forget(app);
+    }
+
+    pub(crate) fn cached(
+        &self,
+        key: Key<'_>,
+        apps: &AppsNow<'_>,
+        now: Instant,
+    ) -> Option<CachedEvent> {
         self.cache.event(key, apps.get(key.app)?, now)
     }
 

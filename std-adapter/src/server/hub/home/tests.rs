@@ -1,6 +1,7 @@
 //! A home without shards around it, with a clock of its own.
 
 use super::*;
+use crate::app::Apps;
 use crate::server::hub::mail::ConnRef;
 use std::cell::RefCell;
 use tidings_core::pusher::SocketId;
@@ -25,7 +26,7 @@ impl World {
     fn work<R>(&mut self, act: impl FnOnce(&mut Home, &mut Work<'_>) -> R) -> R {
         let notices = &self.notices;
         let mut work = Work {
-            apps: &self.apps,
+            apps: &self.apps.now(),
             now: Instant::from_millis(self.now_ms),
             tell: &|_| {},
             notify: &|notice| notices.borrow_mut().push(format!("{notice:?}")),
