@@ -31,16 +31,16 @@ pub use app::{App, AppChanges, AppError, AppLimits, Apps, History};
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "server")]
-pub use config::ServerConfig;
+pub use config::{Certificate, ServerConfig};
 #[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 pub use outbound::{Tls, TlsError};
 #[cfg(feature = "publisher")]
 pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
-    BackplaneError, BackplaneState, BackplaneUrl, ChannelInfo, Event, EventError, Events, Lagged,
-    Refusal, RefusalKind, ResponseBody, Server, ServerBuilder, ServerEvent, ServerHandle, Service,
-    StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
+    BackplaneError, BackplaneState, BackplaneUrl, CertificateError, ChannelInfo, Event, EventError,
+    Events, Lagged, Refusal, RefusalKind, ResponseBody, Server, ServerBuilder, ServerEvent,
+    ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
 };
 pub use tidings_core as core;
 

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+mod support_tls;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -267,4 +269,21 @@ fn dev_mode_tells_its_steps_and_where_faults_are_asked_for() {
     {
         assert!(log.contains(part), "{part}: {log}");
     }
+}
+
+#[test]
+fn check_reads_the_certificates_too() {
+    let authority = support_tls::Authority::new();
+    let support_tls::Pair { cert, key } = authority.certify("own", &["localhost"]);
+    let file = |key: &std::path::Path| {
+        let (cert, key) = (cert.display(), key.display());
+        let text = format!("tls_port = 7001\ntls_cert = \"{cert}\"\ntls_key = \"{key}\"\n");
+        authority.write("tidings.toml", &text).to_str().unwrap().to_owned()
+    };
+    let (code, text, _) = finished(&["check", &file(&key)]);
+    assert_eq!(code, 0);
+    assert!(text.contains("good: serves on 127.0.0.1 port 6001, TLS on port 7001"), "{text}");
+    let (code, text) = refusal(&["check", &file(&cert)]);
+    assert_eq!(code, 2);
+    assert!(text.contains("own.pem") && text.contains("no private key"), "{text}");
 }

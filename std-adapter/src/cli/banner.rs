@@ -5,26 +5,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::app::{App, Apps};
 
+/// An address of the server, and whether TLS is spoken there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    pub(super) tls: bool,
+}
+
 /// The text for a server with these apps on these addresses. It holds no secret, except that of the
 /// development app, which everyone knows.
-pub(super) fn text(apps: &Apps, addresses: &[SocketAddr], prefix: &str, dev: bool) -> String {
+pub(super) fn text(apps: &Apps, places: &[Place], prefix: &str, dev: bool) -> String {
     let mut text = String::new();
-    let written = write(&mut text, apps, addresses, prefix, dev);
+    let written = write(&mut text, apps, places, prefix, dev);
     debug_assert!(written.is_ok(), "a String takes all");
     text
 }
 
-fn write(
-    out: &mut String,
-    apps: &Apps,
-    addresses: &[SocketAddr],
-    prefix: &str,
-    dev: bool,
-) -> fmt::Result {
+fn write(out: &mut String, apps: &Apps, places: &[Place], prefix: &str, dev: bool) -> fmt::Result {
     writeln!(out, "tidings {} is up", env!("CARGO_PKG_VERSION"))?;
-    for address in addresses {
-        writeln!(out, "  sockets   ws://{address}{prefix}/app/KEY")?;
-        writeln!(out, "  HTTP API  http://{address}{prefix}/apps/ID/events")?;
+    for Place { address, tls } in places {
+        let s = if *tls { "s" } else { "" };
+        writeln!(out, "  sockets   ws{s}://{address}{prefix}/app/KEY")?;
+        writeln!(out, "  HTTP API  http{s}://{address}{prefix}/apps/ID/events")?;
     }
     for app in apps.iter().take(SHOWN) {
         let note = match (apps.is_development(), app.enabled) {
@@ -37,13 +39,13 @@ fn write(
     if apps.len() > SHOWN {
         writeln!(out, "  app       and {} more", apps.len() - SHOWN)?;
     }
-    if let (true, Some(address)) = (dev, addresses.first()) {
+    if let (true, Some(Place { address, .. })) = (dev, places.first()) {
         writeln!(out, "  dev mode  any other KEY is an app that trusts every signature")?;
         writeln!(out, "  faults    http://{address}{prefix}/dev/faults")?;
     }
-    if let (Some(app), Some(address)) = (apps.iter().next(), addresses.first()) {
+    if let (Some(app), Some(place)) = (apps.iter().next(), places.first()) {
         let secret = if apps.is_development() { "app-secret" } else { "THE-SECRET" };
-        how_to(out, &app, reachable(*address), prefix, secret)?;
+        how_to(out, &app, place, prefix, secret)?;
     }
     Ok(())
 }
@@ -52,21 +54,17 @@ fn write(
 const SHOWN: usize = 20;
 
 /// The two programs that show that all works.
-fn how_to(
-    out: &mut String,
-    app: &App,
-    address: SocketAddr,
-    prefix: &str,
-    secret: &str,
-) -> fmt::Result {
+fn how_to(out: &mut String, app: &App, place: &Place, prefix: &str, secret: &str) -> fmt::Result {
+    let (address, tls) = (reachable(place.address), place.tls);
     let (host, port) = (host(address.ip()), address.port());
+    let (wss, scheme) = if tls { ("wss", "https") } else { ("ws", "http") };
     let ws_path = if prefix.is_empty() { String::new() } else { format!(", wsPath: \"{prefix}\"") };
     writeln!(
         out,
         r#"
 Subscribe, in a page or in node (npm install pusher-js):
 
-  const pusher = new Pusher("{key}", {{ cluster: "", wsHost: "{host}", wsPort: {port}{ws_path}, forceTLS: false, enabledTransports: ["ws"] }});
+  const pusher = new Pusher("{key}", {{ cluster: "", wsHost: "{host}", {wss}Port: {port}{ws_path}, forceTLS: {tls}, enabledTransports: ["{wss}"] }});
   pusher.subscribe("my-channel").bind("hello", (data) => console.log(data));
 "#,
         key = app.key,
@@ -76,7 +74,7 @@ Subscribe, in a page or in node (npm install pusher-js):
             out,
             r#"Publish, in node (npm install pusher) or by any other server SDK of Pusher:
 
-  const pusher = new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: false }});
+  const pusher = new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: {tls} }});
   pusher.trigger("my-channel", "hello", {{ text: "Hi" }});
 "#,
             id = app.id,
@@ -87,7 +85,7 @@ Subscribe, in a page or in node (npm install pusher-js):
             out,
             r#"Publish by an SDK that takes a path, such as PHP's:
 
-  $pusher = new Pusher\Pusher("{key}", "{secret}", "{id}", ["host" => "{host}", "port" => {port}, "path" => "{prefix}", "scheme" => "http"]);
+  $pusher = new Pusher\Pusher("{key}", "{secret}", "{id}", ["host" => "{host}", "port" => {port}, "path" => "{prefix}", "scheme" => "{scheme}"]);
   $pusher->trigger("my-channel", "hello", ["text" => "Hi"]);
 "#,
             id = app.id,
@@ -118,8 +116,23 @@ fn host(ip: IpAddr) -> String {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> SocketAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> Place {
+        Place { address: text.parse().unwrap(), tls: false }
+    }
+
+    #[test]
+    fn an_address_with_tls_is_told_as_such() {
+        let place = Place { tls: true, ..address("127.0.0.1:6001") };
+        let text = text(&Apps::development(), &[place], "", false);
+        for part in [
+            "wss://127.0.0.1:6001/app/KEY",
+            "https://127.0.0.1",
+            "wssPort: 6001, forceTLS: true",
+            "useTLS: true",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("ws://") && !text.contains("http://"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{EXIT_USAGE, banner, fail, logging, print};
 use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
+use crate::server::listener::check_certificates;
 use crate::server::{Server, ServerHandle, StartError};
 
 /// The command's long help. Each option says the rest.
@@ -62,6 +63,9 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
     if let Some(Err(error)) = settings.log.as_deref().map(logging::parse) {
         return fail(EXIT_USAGE, &error);
     }
+    if let Err(error) = check_certificates(&settings.server) {
+        return fail(EXIT_USAGE, &error);
+    }
     let mut text = String::new();
     for warning in &settings.warnings {
         text.push_str(&format!("warning: {warning}\n"));
@@ -80,7 +84,11 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
     if let Some(url) = &server.backplane {
         text.push_str(&format!("backplane {url}\n"));
     }
-    text.push_str(&format!("good: serves on {} port {}", server.host, server.port));
+    let tls = match server.tls_port {
+        Some(port) => format!(", TLS on port {port}"),
+        None => tells(server.has_certificates(), " with TLS").to_owned(),
+    };
+    text.push_str(&format!("good: serves on {} port {}{tls}", server.host, server.port));
     print(&text)
 }
 
@@ -145,15 +153,25 @@ async fn serve(settings: Settings, dev: bool) -> ExitCode {
         Err(StartError::DevelopmentAppExposed { address }) => {
             return fail(EXIT_USAGE, &exposed(address));
         }
-        Err(error @ StartError::DevModeExposed { .. }) => return fail(EXIT_USAGE, &error),
+        Err(error @ (StartError::DevModeExposed { .. } | StartError::Certificate(_))) => {
+            return fail(EXIT_USAGE, &error);
+        }
         Err(error) => return fail(1, &error),
     };
     // Whoever started it may have closed its end of the pipe, which is no reason not to serve.
-    let banner = banner::text(server.apps(), server.addresses(), &prefix, dev);
+    let banner = banner::text(server.apps(), &places(&server), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
     either(&mut terminate, &mut interrupt).await;
     shut_down(&server, terminate, interrupt).await
+}
+
+/// Where the server listens, and how it speaks there.
+fn places(server: &ServerHandle) -> Vec<banner::Place> {
+    let tls = server.tls_addresses();
+    let place =
+        |address: &SocketAddr| banner::Place { address: *address, tls: tls.contains(address) };
+    server.addresses().iter().map(place).collect()
 }
 
 /// Why the development app is not served to other machines, and what to do.

@@ -7,7 +7,7 @@ use serde::forward_to_deserialize_any;
 
 use super::error::ConfigError;
 use super::nearest::nearest;
-use super::options::{AppOptions, ServerOptions};
+use super::options::{AppOptions, FILE_ONLY, ServerOptions};
 use super::soketi_adapter::Adapter;
 
 /// What the environment says.
@@ -59,6 +59,9 @@ const SOKETI: &[(&str, &str, Soketi)] = &[
     ("PRESENCE_MAX_MEMBERS", "max_presence_members", Soketi::Same),
     ("PRESENCE_MAX_MEMBER_SIZE", "max_presence_user_bytes", Soketi::Kilobytes),
     ("SHUTDOWN_GRACE_PERIOD", "shutdown_grace", Soketi::Milliseconds),
+    ("SSL_CA", "tls_client_ca", Soketi::Same),
+    ("SSL_CERT", "tls_cert", Soketi::Same),
+    ("SSL_KEY", "tls_key", Soketi::Same),
     ("USER_AUTHENTICATION_TIMEOUT", "user_authentication_timeout", Soketi::Milliseconds),
     ("WEBHOOKS_BATCHING", "webhook_batching", Soketi::Same),
     ("WEBHOOKS_BATCHING_DURATION", "webhook_batch_window", Soketi::Milliseconds),
@@ -130,6 +133,13 @@ fn read_soketi(
     option: &str,
     value: &str,
 ) -> Result<(), ConfigError> {
+    if option == "SSL_PASS" {
+        into.warnings.push(format!(
+            "{name} is ignored, since a key with a passphrase is not supported: write it without one, as by \
+             `openssl pkey -in KEY -out PLAIN`"
+        ));
+        return Ok(());
+    }
     let Ok(found) = SOKETI.binary_search_by(|(soketi, ..)| soketi.cmp(&option)) else {
         into.warnings.push(format!("{name} has no equal in tidings and is ignored"));
         return Ok(());
@@ -168,8 +178,7 @@ fn is_switch(option: &str) -> bool {
 
 /// Sets one option by name; `false` when there is none of that name.
 fn set(into: &mut Environment, name: &str, option: &str, value: &str) -> Result<bool, ConfigError> {
-    let file_only = matches!(option, "apps" | "defaults");
-    if ServerOptions::NAMES.contains(&option) && !file_only {
+    if ServerOptions::NAMES.contains(&option) && !FILE_ONLY.contains(&option) {
         let one: ServerOptions = one(name, option, value)?;
         into.server = one.or(std::mem::take(&mut into.server));
         return Ok(true);
@@ -193,7 +202,7 @@ fn names() -> Vec<String> {
         "id" | "key" | "secret" => format!("app_{name}"),
         other => other.to_owned(),
     });
-    let server = ServerOptions::NAMES.iter().filter(|name| !matches!(**name, "apps" | "defaults"));
+    let server = ServerOptions::NAMES.iter().filter(|name| !FILE_ONLY.contains(name));
     let server = server.map(|name| (*name).to_owned());
     let config = std::iter::once("config".to_owned());
     app.chain(server).chain(config).collect()

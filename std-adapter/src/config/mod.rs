@@ -1,5 +1,6 @@
 //! The configuration of a server.
 
+mod certificate;
 #[cfg(feature = "cli")]
 mod env;
 #[cfg(feature = "cli")]
@@ -21,10 +22,13 @@ mod value;
 #[cfg(feature = "cli")]
 mod webhooks;
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use crate::server::BackplaneUrl;
+
+pub use certificate::Certificate;
 
 #[cfg(feature = "cli")]
 pub(crate) use env::read as read_environment;
@@ -51,6 +55,18 @@ pub struct ServerConfig {
     pub host: Box<str>,
     /// The port for sockets and the HTTP API alike (default 6001); 0 takes any free one.
     pub port: u16,
+    /// A second port of the same host, where TLS is spoken (default none). Without it, [`port`](Self::port) speaks
+    /// TLS as soon as there is a certificate.
+    pub tls_port: Option<u16>,
+    /// A PEM file with the server's certificate, and after it those that lead to its authority (default none). It is
+    /// for clients that ask for no name, or for one that no certificate has. It is read again when it changes.
+    pub tls_cert: Option<PathBuf>,
+    /// A PEM file with the key of [`tls_cert`](Self::tls_cert), without a passphrase.
+    pub tls_key: Option<PathBuf>,
+    /// A PEM file with the authorities of which a client must show a certificate (default none: clients need none).
+    pub tls_client_ca: Option<PathBuf>,
+    /// More certificates, chosen by the name that a client asks for (default none).
+    pub certificates: Vec<Certificate>,
     /// A path before both `/app/…` and `/apps/…`, such as `/ws` (default none). Written with a
     /// slash at its start and none at its end.
     pub path_prefix: Box<str>,
@@ -132,6 +148,11 @@ impl Default for ServerConfig {
         Self {
             host: "127.0.0.1".into(),
             port: 6001,
+            tls_port: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            certificates: Vec::new(),
             path_prefix: "".into(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             max_message_bytes: 128 * 1024,

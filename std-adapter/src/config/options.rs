@@ -3,6 +3,8 @@
 //! An option `max_body_bytes` is the key `max_body_bytes` in the file, the variable
 //! `TIDINGS_MAX_BODY_BYTES` and the flag `--max-body-bytes`.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::value::{Backplane, Bound, Seconds, SecretText, Text};
@@ -44,6 +46,18 @@ options! {
         /// Port for sockets and the HTTP API; 0 takes any free one [default: 6001]
         #[arg(long, value_name = "PORT", help_heading = "Server")]
         port: u16,
+        /// Second port, where TLS is spoken; without it the first one speaks TLS if it has a certificate [default: none]
+        #[arg(long, value_name = "PORT", help_heading = "TLS")]
+        tls_port: u16,
+        /// PEM file with the certificate chain [default: none]
+        #[arg(long, value_name = "FILE", help_heading = "TLS")]
+        tls_cert: PathBuf,
+        /// PEM file with the key of the certificate [default: none]
+        #[arg(long, value_name = "FILE", help_heading = "TLS")]
+        tls_key: PathBuf,
+        /// PEM file with the authorities of which clients must show a certificate [default: none]
+        #[arg(long, value_name = "FILE", help_heading = "TLS")]
+        tls_client_ca: PathBuf,
         /// Path before both /app/… and /apps/…, such as /ws [default: none]
         #[arg(long, value_name = "PATH", help_heading = "Server")]
         path_prefix: Text,
@@ -134,6 +148,9 @@ options! {
         /// Silence after which the others forget a server and its connections [default: 10]
         #[arg(long, value_name = "SECONDS", help_heading = "Several servers")]
         backplane_lease: Seconds,
+        /// More certificates, chosen by the name that a client asks for (file only).
+        #[arg(skip)]
+        certificates: Vec<CertificateEntry>,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]
         defaults: AppOptions,
@@ -239,3 +256,16 @@ options! {
         max_cached_bytes: u32,
     }
 }
+
+/// An entry of `[[certificates]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateEntry {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+}
+
+/// Options of the server that only a file can hold.
+pub(crate) const FILE_ONLY: &[&str] = &["apps", "certificates", "defaults"];

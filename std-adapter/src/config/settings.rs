@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ServerConfig;
 use super::env::Environment;
 use super::error::ConfigError;
 use super::file;
-use super::options::{AppOptions, ServerOptions};
+use super::options::{AppOptions, CertificateEntry, ServerOptions};
 use super::soketi_file;
 use super::value::{Bound, Seconds, Text};
+use super::{Certificate, ServerConfig};
 use crate::app::{App, AppLimits, Apps};
 
 /// The configuration of a run of `tidings serve`.
@@ -58,8 +58,19 @@ impl Settings {
     }
 }
 
-fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
-    let default = ServerConfig::default();
+/// The defaults, with what is set of how the server is reached.
+fn doors(options: &mut ServerOptions) -> ServerConfig {
+    let mut config = ServerConfig::default();
+    config.tls_port = options.tls_port;
+    config.tls_cert = options.tls_cert.take();
+    config.tls_key = options.tls_key.take();
+    config.tls_client_ca = options.tls_client_ca.take();
+    config.certificates = certificates(options.certificates.take());
+    config
+}
+
+fn server_config(mut options: ServerOptions) -> Result<ServerConfig, ConfigError> {
+    let default = doors(&mut options);
     let span = |set: Option<Seconds>, default| set.map_or(default, |seconds| seconds.0);
     let text = |set: Option<Text>, default| set.map_or(default, |text| text.0.into());
     let config = ServerConfig {
@@ -99,12 +110,49 @@ fn server_config(options: ServerOptions) -> Result<ServerConfig, ConfigError> {
         backplane: options.backplane.map(|url| url.0),
         backplane_prefix: text(options.backplane_prefix, default.backplane_prefix),
         backplane_lease: span(options.backplane_lease, default.backplane_lease),
+        ..default
     };
     check(&config)?;
     Ok(config)
 }
 
+fn certificates(entries: Option<Vec<CertificateEntry>>) -> Vec<Certificate> {
+    let made = |entry: CertificateEntry| {
+        let mut certificate = Certificate::new(entry.cert, entry.key);
+        certificate.names = entry.names.into_iter().map(Into::into).collect();
+        certificate
+    };
+    entries.unwrap_or_default().into_iter().map(made).collect()
+}
+
+/// Whether the options of TLS belong together.
+fn check_tls(config: &ServerConfig) -> Result<(), ConfigError> {
+    let lacking = |name, rule| Err(ConfigError::Option { name, value: "set".to_owned(), rule });
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(_), None) => return lacking("tls_cert", "it needs its key: set `tls_key` too"),
+        (None, Some(_)) => return lacking("tls_key", "it is of a certificate: set `tls_cert` too"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if !config.has_certificates() {
+        let rule = "there is no certificate: set `tls_cert` and `tls_key`";
+        if config.tls_port.is_some() {
+            return lacking("tls_port", rule);
+        }
+        if config.tls_client_ca.is_some() {
+            return lacking("tls_client_ca", rule);
+        }
+    }
+    if config.tls_port.is_some_and(|port| port != 0 && port == config.port) {
+        return lacking(
+            "tls_port",
+            "it is the same as `port`: leave it out to speak TLS on that port alone",
+        );
+    }
+    Ok(())
+}
+
 fn check(config: &ServerConfig) -> Result<(), ConfigError> {
+    check_tls(config)?;
     let least = |name, value: usize, least, rule| {
         let value_text = value.to_string();
         let error = || ConfigError::Option { name, value: value_text, rule };

@@ -139,10 +139,14 @@ fn every_option_of_the_server_reaches_the_configuration() {
         webhook_batching = true\nwebhook_batch_window = 19\nmax_webhook_batch = 20\n\
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
         feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\n\
-        backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\nlog = \"warn\"\n";
+        backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\nlog = \"warn\"\n\
+        tls_port = 27\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_client_ca = \"ca\"\n\
+        [[certificates]]\ncert = \"c2\"\nkey = \"k2\"\nnames = [\"n\"]\n";
     let settings = load_file(text).unwrap();
     assert_eq!(settings.log.as_deref(), Some("warn"));
-    let expected = "ServerConfig { host: \"h\", port: 1, path_prefix: \"/p\", threads: 2, \
+    let expected = "ServerConfig { host: \"h\", port: 1, tls_port: Some(27), tls_cert: Some(\"c\"), tls_key: Some(\"k\"), \
+        tls_client_ca: Some(\"ca\"), certificates: [Certificate { cert: \"c2\", key: \"k2\", \
+        names: [\"n\"] }], path_prefix: \"/p\", threads: 2, \
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
         pong_timeout: 11s, close_timeout: 12s, user_authentication_timeout: 13s, \
@@ -214,4 +218,35 @@ fn a_webhook_that_cannot_be_sent_to_is_refused_without_its_secrets() {
     let text = format!("{ONE_APP}[[apps.webhooks]]\nurl = \"ftp://x/?token=hunter2\"\n");
     let error = load_file(&text).unwrap_err().to_string();
     assert!(error.contains("ftp://x/") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn options_of_tls_that_do_not_belong_together_are_refused_with_the_next_step() {
+    for (text, name, step) in [
+        ("tls_cert = \"c\"\n", "tls_cert", "set `tls_key`"),
+        ("tls_key = \"k\"\n", "tls_key", "set `tls_cert`"),
+        ("tls_port = 1\n", "tls_port", "set `tls_cert` and `tls_key`"),
+        ("tls_client_ca = \"c\"\n", "tls_client_ca", "set `tls_cert` and `tls_key`"),
+        ("port = 7\ntls_port = 7\ntls_cert = \"c\"\ntls_key = \"k\"\n", "tls_port", "leave it out"),
+    ] {
+        let error = load_file(text).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}`")) && error.contains(step), "{error}");
+    }
+}
+
+#[test]
+fn the_names_of_soketi_for_tls_are_understood_and_a_passphrase_is_reported() {
+    let variables = [
+        ("SOKETI_SSL_CERT", "c.pem"),
+        ("SOKETI_SSL_KEY", "k.pem"),
+        ("SOKETI_SSL_CA", "ca.pem"),
+        ("SOKETI_SSL_PASS", "hunter2"),
+    ];
+    let settings = load("", &variables, Default::default()).unwrap();
+    assert_eq!(settings.server.tls_cert.as_deref(), Some(Path::new("c.pem")));
+    assert_eq!(settings.server.tls_key.as_deref(), Some(Path::new("k.pem")));
+    assert_eq!(settings.server.tls_client_ca.as_deref(), Some(Path::new("ca.pem")));
+    let [warning] = &settings.warnings[..] else { panic!("{:?}", settings.warnings) };
+    assert!(warning.contains("SOKETI_SSL_PASS") && warning.contains("openssl pkey"), "{warning}");
+    assert!(!warning.contains("hunter2"), "{warning}");
 }

@@ -1,9 +1,9 @@
 //! Making a server.
 
 use super::backplane::{self, Backplane};
-use super::handle::{ServerHandle, Thread};
+use super::handle::{Doors, ServerHandle, Thread};
 use super::hub::Hub;
-use super::listener;
+use super::listener::{self, CertificateError, Listener, Secure};
 use super::shard::Shard;
 use super::webhook;
 use crate::app::{App, AppError, Apps};
@@ -31,8 +31,15 @@ pub struct ServerBuilder {
     config: ServerConfig,
     apps: Vec<App>,
     checked: Option<Apps>,
-    listen: Vec<String>,
+    listen: Vec<Listen>,
     dev: bool,
+}
+
+/// An address to listen on.
+#[derive(Debug)]
+struct Listen {
+    address: String,
+    tls: bool,
 }
 
 /// Why a server could not start.
@@ -66,6 +73,9 @@ pub enum StartError {
         /// The address that is reachable from elsewhere.
         address: SocketAddr,
     },
+    /// A certificate cannot be used, or there is none for a listener that speaks TLS.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A thread or its runtime could not be made.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -127,17 +137,29 @@ impl ServerBuilder {
     /// Without one the server has no listener of its own: mount its
     /// [`service`](ServerHandle::service) instead.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen.push(address.into());
+        self.listen.push(Listen { address: address.into(), tls: false });
         self
     }
 
-    /// Adds the configuration's host and port as an address.
+    /// Adds an address to listen on where TLS is spoken, with the certificates of the configuration.
+    pub fn listen_tls(mut self, address: impl Into<String>) -> Self {
+        self.listen.push(Listen { address: address.into(), tls: true });
+        self
+    }
+
+    /// Adds the addresses that the configuration made so far states: its host with its port, and with its port for
+    /// TLS. Without the latter the port speaks TLS if there is a certificate.
     pub fn listen_as_configured(self) -> Self {
-        let address = match &*self.config.host {
-            host if host.contains(':') => format!("[{host}]:{}", self.config.port),
-            host => format!("{host}:{}", self.config.port),
+        let address = |port: u16| match &*self.config.host {
+            host if host.contains(':') => format!("[{host}]:{port}"),
+            host => format!("{host}:{port}"),
         };
-        self.listen(address)
+        let (first, second) = (address(self.config.port), self.config.tls_port.map(address));
+        match second {
+            Some(second) => self.listen(first).listen_tls(second),
+            None if self.config.has_certificates() => self.listen_tls(first),
+            None => self.listen(first),
+        }
     }
 
     /// Starts the server's threads. They run until [`shutdown`](ServerHandle::shutdown) or until the
@@ -145,27 +167,14 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// [`StartError`] says what stands in the way; nothing is left running.
-    pub fn start(self) -> Result<ServerHandle, StartError> {
-        let apps = match self.checked {
+    pub fn start(mut self) -> Result<ServerHandle, StartError> {
+        let apps = match self.checked.take() {
             Some(apps) => apps,
-            None => Apps::new(self.apps)?,
+            None => Apps::new(std::mem::take(&mut self.apps))?,
         };
         let apps = if self.dev { apps.with_any_key() } else { apps };
-        let mut bound = Vec::new();
-        for address in &self.listen {
-            for resolved in resolve(address)? {
-                if self.dev && !resolved.ip().is_loopback() {
-                    return Err(StartError::DevModeExposed { address: resolved });
-                }
-                if apps.is_development() && !resolved.ip().is_loopback() {
-                    return Err(StartError::DevelopmentAppExposed { address: resolved });
-                }
-                let listener = listener::bind(resolved);
-                let address = address.clone();
-                bound.push(listener.map_err(|source| StartError::Listen { address, source })?);
-            }
-        }
-        let addresses = bound.iter().filter_map(|b| b.address().ok()).collect();
+        let (listeners, doors) = self.bind(&apps)?;
+        let secure = doors.secure.clone();
         let (backplane, outlet) = match &self.config.backplane {
             Some(url) => {
                 let (backplane, outlet) = Backplane::new();
@@ -175,19 +184,21 @@ impl ServerBuilder {
         };
         let threads = self.config.threads;
         let (hub, mail, facts) = Hub::new(apps, self.config.clone(), threads, backplane);
-        let mut bound = Some(bound);
+        let mut listeners = Some(listeners);
         let mut threads = Vec::new();
         for (id, mail) in (0u16..).zip(mail) {
             // One thread accepts for all, so that sockets are shared out evenly.
-            let listeners = bound.take().unwrap_or_default();
+            let listeners = listeners.take().unwrap_or_default();
+            let secure = secure.clone().filter(|_| id == 0);
             let hub = hub.clone();
             let thread = Thread::spawn(format!("tidings-{id}"), move |runtime| {
                 let begin = |shard: &std::rc::Rc<Shard>| {
+                    let shard = || std::rc::Rc::clone(shard);
                     for listener in listeners {
-                        tokio::task::spawn_local(listener::accept(
-                            std::rc::Rc::clone(shard),
-                            listener,
-                        ));
+                        tokio::task::spawn_local(listener::accept(shard(), listener));
+                    }
+                    if let Some(secure) = secure {
+                        tokio::task::spawn_local(listener::watch(shard(), secure));
                     }
                 };
                 LocalSet::new().block_on(runtime, Shard::run(id, hub, mail, begin));
@@ -197,7 +208,36 @@ impl ServerBuilder {
         let webhooks = webhook::Sender::spawn(hub.clone(), facts).map_err(StartError::Thread)?;
         let runner = outlet.map(|(outlet, url)| backplane::Runner::spawn(hub.clone(), outlet, url));
         let runner = runner.transpose().map_err(StartError::Thread)?;
-        Ok(ServerHandle::new(hub, addresses, threads, webhooks, runner))
+        Ok(ServerHandle::new(hub, doors, threads, webhooks, runner))
+    }
+
+    /// Takes all addresses that are listened on.
+    fn bind(&self, apps: &Apps) -> Result<(Vec<Listener>, Doors), StartError> {
+        let secure = match self.listen.iter().any(|listen| listen.tls) {
+            true => Some(Secure::load(&self.config)?),
+            false => None,
+        };
+        let (mut listeners, mut doors) = (Vec::new(), Doors { secure, ..Doors::default() });
+        for Listen { address, tls } in &self.listen {
+            for resolved in resolve(address)? {
+                if self.dev && !resolved.ip().is_loopback() {
+                    return Err(StartError::DevModeExposed { address: resolved });
+                }
+                if apps.is_development() && !resolved.ip().is_loopback() {
+                    return Err(StartError::DevelopmentAppExposed { address: resolved });
+                }
+                let failed = |source| StartError::Listen { address: address.clone(), source };
+                let bound = listener::bind(resolved).map_err(failed)?;
+                let found = bound.address().map_err(failed)?;
+                doors.addresses.push(found);
+                if *tls {
+                    doors.tls_addresses.push(found);
+                }
+                let secure = doors.secure.clone().filter(|_| *tls);
+                listeners.push(Listener { bound, secure });
+            }
+        }
+        Ok((listeners, doors))
     }
 }
 

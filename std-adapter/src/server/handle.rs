@@ -5,6 +5,7 @@ use super::events::ServerEvent;
 use super::http::Service;
 use super::hub::mail::Mail;
 use super::hub::{Entry, Hub, Source};
+use super::listener::{CertificateError, Secure};
 use super::refusals::Refusal;
 use super::webhook::{self, WebhookStats};
 use crate::app::{App, AppChanges, AppError, Apps};
@@ -30,6 +31,9 @@ pub struct ServerHandle(Arc<Running>);
 struct Running {
     hub: Hub,
     addresses: Vec<SocketAddr>,
+    /// Those of them where TLS is spoken.
+    tls_addresses: Vec<SocketAddr>,
+    secure: Option<Arc<Secure>>,
     threads: Mutex<Vec<Thread>>,
     webhooks: Mutex<Option<webhook::Sender>>,
     backplane: Mutex<Option<backplane::Runner>>,
@@ -39,6 +43,14 @@ impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerHandle").field("addresses", &self.0.addresses).finish_non_exhaustive()
     }
+}
+
+/// Where a server can be reached.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) tls_addresses: Vec<SocketAddr>,
+    pub(super) secure: Option<Arc<Secure>>,
 }
 
 /// A thread with a single-threaded runtime.
@@ -139,20 +151,46 @@ pub struct ChannelInfo {
 impl ServerHandle {
     pub(super) fn new(
         hub: Hub,
-        addresses: Vec<SocketAddr>,
+        doors: Doors,
         threads: Vec<Thread>,
         webhooks: webhook::Sender,
         backplane: Option<backplane::Runner>,
     ) -> Self {
         let (threads, webhooks) = (Mutex::new(threads), Mutex::new(Some(webhooks)));
         let backplane = Mutex::new(backplane);
-        Self(Arc::new(Running { hub, addresses, threads, webhooks, backplane }))
+        let Doors { addresses, tls_addresses, secure } = doors;
+        Self(Arc::new(Running {
+            hub,
+            addresses,
+            tls_addresses,
+            secure,
+            threads,
+            webhooks,
+            backplane,
+        }))
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.0.addresses
+    }
+
+    /// Those of the [addresses](Self::addresses) where TLS is spoken.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.0.tls_addresses
+    }
+
+    /// Reads the files of the certificates anew, for connections that begin from now on; the server does so by
+    /// itself a few seconds after they have changed. Without TLS there is nothing to read.
+    ///
+    /// It waits for the disk.
+    ///
+    /// # Errors
+    /// [`CertificateError`]; the certificates stay as they were then.
+    pub fn reload_certificates(&self) -> Result<(), CertificateError> {
+        self.0.secure.as_ref().map_or(Ok(()), |secure| secure.reload())
     }
 
     /// The apps that the server serves.

@@ -29,7 +29,7 @@ mod events;
 mod handle;
 pub(crate) mod http;
 pub(crate) mod hub;
-mod listener;
+pub(crate) mod listener;
 mod refusals;
 mod shard;
 mod socket;
@@ -45,6 +45,7 @@ pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
 pub use http::{ResponseBody, Service};
+pub use listener::CertificateError;
 pub use refusals::{Refusal, RefusalKind};
 pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 

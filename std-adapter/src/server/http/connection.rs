@@ -36,12 +36,17 @@ impl AsyncRead for Rewound {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Pair(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => {
+                let n = ready!(stream.poll_read(cx, buf.initialize_unfilled()))?;
+                buf.advance(n);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
 
 macro_rules! forward {
-    ($self:ident, $stream:ident => $do:expr) => {
+    ($self:ident, $stream:ident => $do:expr, $tls:ident => $do_tls:expr) => {
         match &mut $self.stream {
             Stream::Tcp(stream) => {
                 let $stream = Pin::new(stream);
@@ -51,6 +56,7 @@ macro_rules! forward {
                 let $stream = Pin::new(stream);
                 $do
             }
+            Stream::Tls($tls) => $do_tls,
         }
     };
 }
@@ -61,7 +67,8 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write(cx, buf))
+        let slices = [io::IoSlice::new(buf)];
+        forward!(self, stream => stream.poll_write(cx, buf), tls => tls.poll_write(cx, &slices))
     }
 
     fn poll_write_vectored(
@@ -69,7 +76,7 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write_vectored(cx, bufs))
+        forward!(self, stream => stream.poll_write_vectored(cx, bufs), tls => tls.poll_write(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -77,19 +84,18 @@ impl AsyncWrite for Rewound {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forward!(self, stream => stream.poll_flush(cx))
+        forward!(self, stream => stream.poll_flush(cx), tls => tls.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(forward!(self, stream => stream.poll_shutdown(cx)))?;
-        Poll::Ready(Ok(()))
+        forward!(self, stream => stream.poll_shutdown(cx), tls => tls.poll_shutdown(cx))
     }
 }
 
 /// Serves requests on a stream until it ends or the server drains; `read` came first.
 pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
     match plain::serve(&shard, &stream, read).await {
-        plain::Ended::Closed => {}
+        plain::Ended::Closed => stream.say_goodbye(),
         plain::Ended::Foreign(read) => Box::pin(by_hyper(shard, stream, read)).await,
     }
 }

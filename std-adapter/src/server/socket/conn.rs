@@ -231,7 +231,10 @@ impl Conn {
 
     /// Drops every frame that has not been begun; returns the number of bytes.
     pub(crate) fn drop_waiting(&self) -> usize {
-        self.outbox.borrow_mut().as_mut().map_or(0, |outbox| outbox.keep_started_frame())
+        self.outbox
+            .borrow_mut()
+            .as_mut()
+            .map_or(0, |outbox| outbox.keep_started_frame(self.stream.begun()))
     }
 
     /// Ends the TCP connection; the reading task then cleans up.

@@ -6,10 +6,11 @@ mod outbox;
 mod policy;
 mod reading;
 mod stream;
+mod tls;
 mod user;
 
 pub(crate) use conn::{Conn, Sent, Sub};
-pub(crate) use opening::{Adopted, adopt, serve};
+pub(crate) use opening::{Adopted, Arrival, adopt, serve};
 #[cfg(test)]
 pub(crate) use policy::handle;
 pub(crate) use policy::{acknowledge, presence_full};

@@ -3,6 +3,7 @@
 use super::conn::Conn;
 use super::reading;
 use super::stream::{Detached, Stream};
+use super::tls::Tls;
 use crate::app::App;
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
@@ -26,9 +27,16 @@ const REPLY_BYTES: usize = 2048;
 #[derive(Debug)]
 pub(crate) enum Adopted {
     /// Accepted, nothing read.
-    Raw(Detached),
+    Raw(Detached, Arrival),
     /// The handshake has been answered by another HTTP server; `leftover` came after it.
     Upgraded { stream: Detached, leftover: Bytes, target: Box<str> },
+}
+
+/// What is known of a connection when it is accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    /// The TLS that it must speak.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// What a stream turns out to be.
@@ -41,6 +49,8 @@ enum Opening {
     Http(Vec<u8>),
     /// No HTTP that can be understood: send the answer and close.
     Broken(Vec<u8>),
+    /// It has been told why not.
+    Told,
     /// Nothing has come, or the end.
     Gone,
 }
@@ -49,9 +59,9 @@ enum Opening {
 pub(crate) fn adopt(shard: &Rc<Shard>, adopted: Adopted) {
     let shard = Rc::clone(shard);
     match adopted {
-        Adopted::Raw(stream) => {
+        Adopted::Raw(stream, arrival) => {
             if let Ok(stream) = Stream::attach(stream) {
-                tokio::task::spawn_local(serve(shard, stream));
+                tokio::task::spawn_local(serve(shard, stream, arrival));
             }
         }
         Adopted::Upgraded { stream, leftover, target } => {
@@ -63,11 +73,27 @@ pub(crate) fn adopt(shard: &Rc<Shard>, adopted: Adopted) {
 }
 
 /// Serves a freshly accepted stream until its end.
-pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream) {
+pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, arrival: Arrival) {
     let patience = shard.hub.config().handshake_timeout;
     // Who says nothing for so long gets no answer either.
-    let opening = tokio::time::timeout(patience, read_head(&shard, &stream)).await;
-    go_on(shard, stream, opening.unwrap_or(Opening::Gone)).await;
+    let opened = tokio::time::timeout(patience, open(&shard, stream, arrival)).await;
+    if let Ok(Some((stream, opening))) = opened {
+        go_on(shard, stream, opening).await;
+    }
+}
+
+/// Finds out what a stream is for; `None` when it has no TLS and should.
+async fn open(shard: &Rc<Shard>, stream: Stream, arrival: Arrival) -> Option<(Stream, Opening)> {
+    let stream = match (stream, arrival.tls) {
+        (Stream::Tcp(stream), Some(tls)) => match Box::pin(Tls::accept(stream, tls)).await {
+            Ok(stream) => Stream::Tls(Box::new(stream)),
+            // The peer may be reading why.
+            Err(refused) => return refused.map(|stream| (Stream::Tcp(stream.0), Opening::Told)),
+        },
+        (stream, _) => stream,
+    };
+    let opening = read_head(shard, &stream).await;
+    Some((stream, opening))
 }
 
 async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
@@ -95,7 +121,11 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
             let patience = shard.hub.config().close_timeout;
             Box::pin(reading::linger(&stream, patience)).await;
         }
-        Opening::Gone => {}
+        Opening::Told => {
+            let patience = shard.hub.config().close_timeout;
+            Box::pin(reading::linger(&stream, patience)).await;
+        }
+        Opening::Gone => stream.say_goodbye(),
     }
 }
 

@@ -74,21 +74,25 @@ impl Outbox {
         }
     }
 
-    /// Drops every frame of which no byte has been sent, so that what follows starts a frame.
-    /// Returns the number of bytes dropped.
-    pub(crate) fn keep_started_frame(&mut self) -> usize {
+    /// Drops every frame of which no byte has been sent, so that what follows starts a frame. The first
+    /// `begun` bytes that wait are as good as sent. Returns the number of bytes dropped.
+    pub(crate) fn keep_started_frame(&mut self, begun: usize) -> usize {
         let before = self.waiting;
-        let front = self.queue.pop_front().filter(|_| self.sent > 0);
-        self.queue.clear();
-        self.waiting = 0;
-        if let Some(front) = front {
-            let end = frame_end(&front, self.sent);
-            self.waiting = end.saturating_sub(self.sent);
-            if self.waiting > 0 {
-                self.queue.push_back(front.slice(..end));
+        let mut at = self.sent.saturating_add(begun);
+        let mut kept = 0;
+        for frames in &mut self.queue {
+            if at == 0 {
+                break;
             }
+            frames.truncate(frame_end(frames, at.min(frames.len())));
+            kept += 1;
+            at = at.saturating_sub(frames.len());
         }
-        if self.queue.is_empty() {
+        self.queue.truncate(kept);
+        let left: usize = self.queue.iter().map(Bytes::len).sum();
+        self.waiting = left.saturating_sub(self.sent);
+        if self.waiting == 0 {
+            self.queue.clear();
             self.sent = 0;
         }
         before.saturating_sub(self.waiting)
@@ -148,11 +152,31 @@ mod tests {
             outbox.push_started(Bytes::from_static(FRAMES), sent);
             outbox.push(Bytes::from_static(FRAMES));
             let waiting = outbox.waiting();
-            let dropped = outbox.keep_started_frame();
+            let dropped = outbox.keep_started_frame(0);
             assert_eq!(dropped + outbox.waiting(), waiting);
             let end = [0, 3, 7, 12].into_iter().find(|end| *end >= sent).unwrap();
             outbox.push(Bytes::from_static(b"!"));
             assert_eq!(drain(&mut outbox, 5), [&FRAMES[sent..end], b"!"].concat(), "cut at {sent}");
+        }
+    }
+
+    #[test]
+    fn a_cut_keeps_every_frame_that_is_begun_in_a_layer_below() {
+        let twice = [FRAMES, FRAMES].concat();
+        let ends = [0, 3, 7, 12, 15, 19, 24];
+        for sent in 0..FRAMES.len() {
+            for begun in 0..=twice.len() - sent {
+                let mut outbox = Outbox::default();
+                outbox.push_started(Bytes::from_static(FRAMES), sent);
+                outbox.push(Bytes::from_static(FRAMES));
+                let waiting = outbox.waiting();
+                let dropped = outbox.keep_started_frame(begun);
+                assert_eq!(dropped + outbox.waiting(), waiting);
+                let end = ends.into_iter().find(|end| *end >= sent + begun).unwrap();
+                outbox.push(Bytes::from_static(b"!"));
+                let left = drain(&mut outbox, 5);
+                assert_eq!(left, [&twice[sent..end], b"!"].concat(), "{sent} sent, {begun} begun");
+            }
         }
     }
 }

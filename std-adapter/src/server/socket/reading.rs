@@ -128,6 +128,7 @@ pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn,
         }
     })
     .await;
+    stream.say_goodbye();
 }
 
 fn first(shard: &Rc<Shard>, conn: &Rc<Conn>, mut leftover: Vec<u8>) -> Flow {

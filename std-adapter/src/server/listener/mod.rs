@@ -1,12 +1,21 @@
 //! Listening sockets.
 
+mod certificates;
+mod secure;
+
+pub use certificates::CertificateError;
+pub(crate) use secure::Secure;
+#[cfg(feature = "cli")]
+pub(crate) use secure::check as check_certificates;
+
 use super::hub::mail::Mail;
 use super::shard::Shard;
-use super::socket::{self, Adopted, Detached, Stream};
+use super::socket::{self, Adopted, Arrival, Detached, Stream};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -23,6 +32,14 @@ impl Bound {
     }
 }
 
+/// What accepts connections, and what is asked of them.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) bound: Bound,
+    /// The TLS that they must speak.
+    pub(crate) secure: Option<Arc<Secure>>,
+}
+
 pub(crate) fn bind(address: SocketAddr) -> io::Result<Bound> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -37,8 +54,17 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<Bound> {
     Ok(Bound(socket.into()))
 }
 
+/// Reads certificates anew when their files change, until the server drains.
+pub(crate) async fn watch(shard: Rc<Shard>, secure: Arc<Secure>) {
+    tokio::select! {
+        () = shard.draining() => {}
+        () = secure.watch() => {}
+    }
+}
+
 /// Accepts connections for all shards, in turn, until the server drains.
-pub(crate) async fn accept(shard: Rc<Shard>, bound: Bound) {
+pub(crate) async fn accept(shard: Rc<Shard>, listener: Listener) {
+    let Listener { bound, secure } = listener;
     let listener = match TcpListener::from_std(bound.0) {
         Ok(listener) => listener,
         Err(error) => {
@@ -55,7 +81,9 @@ pub(crate) async fn accept(shard: Rc<Shard>, bound: Bound) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => place(&shard, stream),
+            Ok((stream, _)) => {
+                place(&shard, stream, Arrival { tls: secure.as_ref().map(|s| s.config()) });
+            }
             Err(error) if is_of_one_peer(&error) => {}
             Err(error) => {
                 // Out of descriptors or memory: the sockets that wait are not lost, and others end.
@@ -67,12 +95,12 @@ pub(crate) async fn accept(shard: Rc<Shard>, bound: Bound) {
 }
 
 /// Hands a stream to the shard whose turn it is.
-fn place(shard: &Rc<Shard>, stream: tokio::net::TcpStream) {
+fn place(shard: &Rc<Shard>, stream: tokio::net::TcpStream, arrival: Arrival) {
     let target = shard.hub.next_shard();
     if target == shard.id {
-        tokio::task::spawn_local(socket::serve(Rc::clone(shard), Stream::Tcp(stream)));
+        tokio::task::spawn_local(socket::serve(Rc::clone(shard), Stream::Tcp(stream), arrival));
     } else if let Ok(stream) = stream.into_std() {
-        shard.hub.send(target, Mail::Adopt(Box::new(Adopted::Raw(Detached::Tcp(stream)))));
+        shard.hub.send(target, Mail::Adopt(Box::new(Adopted::Raw(Detached::Tcp(stream), arrival))));
     }
 }
 
