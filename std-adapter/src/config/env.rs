@@ -9,6 +9,7 @@ use super::error::ConfigError;
 use super::nearest::nearest;
 use super::options::{AppOptions, FILE_ONLY, ServerOptions};
 use super::soketi_adapter::Adapter;
+use super::value::Text;
 
 /// What the environment says.
 #[derive(Debug, Default)]
@@ -54,6 +55,10 @@ const SOKETI: &[(&str, &str, Soketi)] = &[
     ("EVENT_MAX_NAME_LENGTH", "max_event_name", Soketi::Same),
     ("EVENT_MAX_SIZE_IN_KB", "max_event_bytes", Soketi::Kilobytes),
     ("HOST", "host", Soketi::Same),
+    ("METRICS_ENABLED", "metrics", Soketi::Same),
+    ("METRICS_HOST", "metrics_host", Soketi::Same),
+    ("METRICS_PROMETHEUS_PREFIX", "metrics_soketi_prefix", Soketi::Same),
+    ("METRICS_SERVER_PORT", "metrics_port", Soketi::Same),
     ("PATH_PREFIX", "path_prefix", Soketi::Same),
     ("PORT", "port", Soketi::Same),
     ("PRESENCE_MAX_MEMBERS", "max_presence_members", Soketi::Same),
@@ -96,6 +101,7 @@ pub(crate) fn read(
         set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane_prefix", &prefix)?;
     }
     soketi.warnings.extend(backplane.warnings);
+    keep_metric_names(&mut soketi.server);
     ours.server = ours.server.or(soketi.server);
     ours.app = ours.app.or(soketi.app);
     ours.warnings.append(&mut soketi.warnings);
@@ -140,6 +146,13 @@ fn read_soketi(
         ));
         return Ok(());
     }
+    if option == "METRICS_DRIVER" {
+        if value.trim_matches('"') != "prometheus" {
+            let text = format!("{name} is ignored: metrics are for Prometheus");
+            into.warnings.push(text);
+        }
+        return Ok(());
+    }
     let Ok(found) = SOKETI.binary_search_by(|(soketi, ..)| soketi.cmp(&option)) else {
         into.warnings.push(format!("{name} has no equal in tidings and is ignored"));
         return Ok(());
@@ -164,11 +177,19 @@ fn read_soketi(
     Ok(())
 }
 
+/// Who had Soketi's metrics on finds them by their names.
+fn keep_metric_names(soketi: &mut ServerOptions) {
+    if soketi.metrics == Some(true) && soketi.metrics_soketi_prefix.is_none() {
+        soketi.metrics_soketi_prefix = Some(Text("soketi_".into()));
+    }
+}
+
 fn is_switch(option: &str) -> bool {
     matches!(
         option,
         "enabled"
             | "client_events"
+            | "metrics"
             | "subscription_count"
             | "user_authentication"
             | "watchlists"
@@ -344,6 +365,23 @@ mod tests {
         assert_eq!(env.app.max_event_bytes, Some(102_400));
         assert_eq!(env.server.shutdown_grace.unwrap().0.as_secs(), 3);
         assert_eq!(env.server.log.unwrap().0, "debug");
+    }
+
+    #[test]
+    fn metrics_of_soketi_keep_their_names() {
+        let prefix = |pairs: &[(&str, &str)]| {
+            let env = environment(pairs).unwrap();
+            assert!(env.warnings.is_empty(), "{:?}", env.warnings);
+            env.server.metrics_soketi_prefix.map(|prefix| prefix.0)
+        };
+        let driver = ("SOKETI_METRICS_DRIVER", "prometheus");
+        let on = ("SOKETI_METRICS_ENABLED", "1");
+        let named = ("SOKETI_METRICS_PROMETHEUS_PREFIX", "x_");
+        assert_eq!(prefix(&[driver, on]).as_deref(), Some("soketi_"));
+        assert_eq!(prefix(&[on, named]).as_deref(), Some("x_"));
+        assert_eq!(prefix(&[("SOKETI_METRICS_ENABLED", "0")]), None);
+        let other = environment(&[("SOKETI_METRICS_DRIVER", "statsd")]).unwrap();
+        assert_eq!(other.warnings.len(), 1);
     }
 
     #[test]

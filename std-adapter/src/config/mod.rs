@@ -141,6 +141,18 @@ pub struct ServerConfig {
     /// How long a server may be silent on the backplane before the others forget it and its connections
     /// (default 10 s).
     pub backplane_lease: Duration,
+    /// Whether metrics are served to Prometheus, on a listener of their own (default no).
+    pub metrics: bool,
+    /// The address or host name of that listener (default `127.0.0.1`). Who can reach it sees the ids of the apps and
+    /// how much they are used.
+    pub metrics_host: Box<str>,
+    /// The port of that listener (default 9601, as with Soketi); 0 takes any free one.
+    pub metrics_port: u16,
+    /// Begins the names of metrics (default `tidings_`).
+    pub metrics_prefix: Box<str>,
+    /// Begins the names of Soketi's metrics, which are served under that prefix too (default: none, they are served
+    /// under [`metrics_prefix`](Self::metrics_prefix) only).
+    pub metrics_soketi_prefix: Option<Box<str>>,
 }
 
 impl Default for ServerConfig {
@@ -182,6 +194,11 @@ impl Default for ServerConfig {
             backplane: None,
             backplane_prefix: "tidings".into(),
             backplane_lease: Duration::from_secs(10),
+            metrics: false,
+            metrics_host: "127.0.0.1".into(),
+            metrics_port: 9601,
+            metrics_prefix: "tidings_".into(),
+            metrics_soketi_prefix: None,
         }
     }
 }

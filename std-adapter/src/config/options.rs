@@ -148,6 +148,21 @@ options! {
         /// Silence after which the others forget a server and its connections [default: 10]
         #[arg(long, value_name = "SECONDS", help_heading = "Several servers")]
         backplane_lease: Seconds,
+        /// Whether metrics are served to Prometheus, on a listener of their own [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Metrics", num_args = 0..=1, default_missing_value = "true")]
+        metrics: bool,
+        /// Address or name that metrics are served on [default: 127.0.0.1]
+        #[arg(long, value_name = "HOST", help_heading = "Metrics")]
+        metrics_host: Text,
+        /// Port that metrics are served on; 0 takes any free one [default: 9601]
+        #[arg(long, value_name = "PORT", help_heading = "Metrics")]
+        metrics_port: u16,
+        /// Begins the names of metrics [default: tidings_]
+        #[arg(long, value_name = "TEXT", help_heading = "Metrics")]
+        metrics_prefix: Text,
+        /// Serves Soketi's metrics under this prefix too, such as soketi_ [default: none]
+        #[arg(long, value_name = "TEXT", help_heading = "Metrics")]
+        metrics_soketi_prefix: Text,
         /// More certificates, chosen by the name that a client asks for (file only).
         #[arg(skip)]
         certificates: Vec<CertificateEntry>,

@@ -110,6 +110,11 @@ fn server_config(mut options: ServerOptions) -> Result<ServerConfig, ConfigError
         backplane: options.backplane.map(|url| url.0),
         backplane_prefix: text(options.backplane_prefix, default.backplane_prefix),
         backplane_lease: span(options.backplane_lease, default.backplane_lease),
+        metrics: options.metrics.unwrap_or(default.metrics),
+        metrics_host: text(options.metrics_host, default.metrics_host),
+        metrics_port: options.metrics_port.unwrap_or(default.metrics_port),
+        metrics_prefix: text(options.metrics_prefix, default.metrics_prefix),
+        metrics_soketi_prefix: options.metrics_soketi_prefix.map(|prefix| prefix.0.into()),
         ..default
     };
     check(&config)?;
@@ -197,6 +202,13 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
             return Err(ConfigError::Option { name, value, rule: "it must be more than 0" });
         }
     }
+    let prefixes = [
+        ("metrics_prefix", Some(&config.metrics_prefix)),
+        ("metrics_soketi_prefix", config.metrics_soketi_prefix.as_ref()),
+    ];
+    for (name, prefix) in prefixes.into_iter().filter_map(|(name, set)| Some((name, set?))) {
+        check_prefix(name, prefix)?;
+    }
     if config.activity_timeout < Duration::from_secs(1) {
         return Err(ConfigError::Option {
             name: "activity_timeout",
@@ -205,6 +217,17 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
         });
     }
     Ok(())
+}
+
+/// What may begin the name of a metric.
+fn check_prefix(name: &'static str, prefix: &str) -> Result<(), ConfigError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':';
+    if prefix.bytes().all(plain) && !prefix.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    let (value, rule) =
+        (format!("`{prefix}`"), "only ASCII letters, digits, _ and :, no digit first");
+    Err(ConfigError::Option { name, value, rule })
 }
 
 const MAX_THREADS: usize = 1_024;

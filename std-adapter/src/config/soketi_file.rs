@@ -37,6 +37,10 @@ const KEYS: &[(&str, &str)] = &[
     ("eventLimits.maxNameLength", "EVENT_MAX_NAME_LENGTH"),
     ("eventLimits.maxPayloadInKb", "EVENT_MAX_SIZE_IN_KB"),
     ("host", "HOST"),
+    ("metrics.enabled", "METRICS_ENABLED"),
+    ("metrics.host", "METRICS_HOST"),
+    ("metrics.port", "METRICS_SERVER_PORT"),
+    ("metrics.prometheus.prefix", "METRICS_PROMETHEUS_PREFIX"),
     ("pathPrefix", "PATH_PREFIX"),
     ("port", "PORT"),
     ("presence.maxMemberSizeInKb", "PRESENCE_MAX_MEMBER_SIZE"),
@@ -76,7 +80,8 @@ const APP_KEYS: &[(&str, &str)] = &[
 const APPS: &str = "appManager.array.apps";
 
 /// What only says what is so anyway.
-const MEANS_NOTHING: &[(&str, &str)] = &[("appManager.driver", "array")];
+const MEANS_NOTHING: &[(&str, &str)] =
+    &[("appManager.driver", "array"), ("metrics.driver", "prometheus")];
 
 /// Reads the options of a file, with what is worth a warning.
 ///
@@ -227,7 +232,7 @@ mod tests {
                     },
                     { "id": "two", "key": "k2", "secret": "s2", "maxEventPayloadInKb": 1, "maxBackendEventsPerSecond": 5 }
                 ],
-                "metrics.driver": "prometheus", "cors.credentials": true
+                "metrics": { "driver": "prometheus", "enabled": true, "port": 9602 }, "cors.credentials": true
             }"#,
         );
         assert_eq!((options.port, options.log.unwrap().0), (Some(7001), "debug".into()));
@@ -241,7 +246,9 @@ mod tests {
         assert_eq!(apps[0].webhooks.as_ref().unwrap().0.len(), 1);
         assert_eq!(apps[1].max_event_bytes, Some(1024));
         assert_eq!(apps[1].max_backend_events_per_second.unwrap().0, Some(5));
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!((options.metrics, options.metrics_port), (Some(true), Some(9602)));
+        assert_eq!(options.metrics_soketi_prefix.unwrap().0, "soketi_");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("`cors.credentials` of soketi.json"), "{warnings:?}");
     }
 

@@ -4,6 +4,7 @@ use super::backplane::{self, Backplane};
 use super::handle::{Doors, ServerHandle, Thread};
 use super::hub::Hub;
 use super::listener::{self, CertificateError, Listener, Secure};
+use super::metrics;
 use super::shard::Shard;
 use super::webhook;
 use crate::app::{App, AppError, Apps};
@@ -173,8 +174,9 @@ impl ServerBuilder {
             None => Apps::new(std::mem::take(&mut self.apps))?,
         };
         let apps = if self.dev { apps.with_any_key() } else { apps };
-        let (listeners, doors) = self.bind(&apps)?;
+        let (listeners, mut doors) = self.bind(&apps)?;
         let secure = doors.secure.clone();
+        let metrics = self.config.metrics.then(|| bind_metrics(&self.config)).transpose()?;
         let (backplane, outlet) = match &self.config.backplane {
             Some(url) => {
                 let (backplane, outlet) = Backplane::new();
@@ -185,6 +187,7 @@ impl ServerBuilder {
         let threads = self.config.threads;
         let (hub, mail, facts) = Hub::new(apps, self.config.clone(), threads, backplane);
         let mut listeners = Some(listeners);
+        hub.meters().set_port(doors.addresses.first().map_or(0, SocketAddr::port));
         let mut threads = Vec::new();
         for (id, mail) in (0u16..).zip(mail) {
             // One thread accepts for all, so that sockets are shared out evenly.
@@ -208,6 +211,8 @@ impl ServerBuilder {
         let webhooks = webhook::Sender::spawn(hub.clone(), facts).map_err(StartError::Thread)?;
         let runner = outlet.map(|(outlet, url)| backplane::Runner::spawn(hub.clone(), outlet, url));
         let runner = runner.transpose().map_err(StartError::Thread)?;
+        let metrics = metrics.map(|bound| metrics::Listener::spawn(hub.clone(), bound));
+        doors.metrics = metrics.transpose().map_err(StartError::Thread)?;
         Ok(ServerHandle::new(hub, doors, threads, webhooks, runner))
     }
 
@@ -239,6 +244,18 @@ impl ServerBuilder {
         }
         Ok((listeners, doors))
     }
+}
+
+/// The listener that metrics are scraped from.
+fn bind_metrics(config: &ServerConfig) -> Result<listener::Bound, StartError> {
+    let (host, port) = (&config.metrics_host, config.metrics_port);
+    let address =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let resolved = resolve(&address)?;
+    let bound = resolved.first().map(|first| listener::bind(*first));
+    let none = || io::Error::from(io::ErrorKind::NotFound);
+    let bound = bound.unwrap_or_else(|| Err(none()));
+    bound.map_err(|source| StartError::Listen { address, source })
 }
 
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, StartError> {

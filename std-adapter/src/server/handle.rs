@@ -6,22 +6,21 @@ use super::http::Service;
 use super::hub::mail::Mail;
 use super::hub::{Entry, Hub, Source};
 use super::listener::{CertificateError, Secure};
+use super::metrics;
 use super::refusals::Refusal;
+pub(super) use super::thread::Thread;
 use super::webhook::{self, WebhookStats};
 use crate::app::{App, AppChanges, AppError, Apps};
 use bytes::Bytes;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 use thiserror::Error;
 use tidings_core::channel::{ChannelName, NameError};
 use tidings_core::io::TxBuf;
 use tidings_core::json;
 use tidings_core::pusher::SocketId;
-use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 
 /// A running server. Clones are handles to the same one; the server ends with the last of them.
@@ -37,6 +36,8 @@ struct Running {
     threads: Mutex<Vec<Thread>>,
     webhooks: Mutex<Option<webhook::Sender>>,
     backplane: Mutex<Option<backplane::Runner>>,
+    metrics: Mutex<Option<metrics::Listener>>,
+    metrics_address: Option<SocketAddr>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -51,31 +52,7 @@ pub(super) struct Doors {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) tls_addresses: Vec<SocketAddr>,
     pub(super) secure: Option<Arc<Secure>>,
-}
-
-/// A thread with a single-threaded runtime.
-pub(super) struct Thread(JoinHandle<()>);
-
-impl Thread {
-    pub(super) fn spawn(
-        name: String,
-        work: impl FnOnce(&Runtime) + Send + 'static,
-    ) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            work(&runtime);
-            // A name that is still being resolved is of no interest any more.
-            runtime.shutdown_background();
-        })?;
-        Ok(Self(thread))
-    }
-
-    fn join(self) {
-        let name = self.0.thread().name().map(ToOwned::to_owned);
-        if self.0.join().is_err() {
-            tracing::error!(thread = name, "a thread has panicked");
-        }
-    }
+    pub(super) metrics: Option<metrics::Listener>,
 }
 
 /// An event to publish from inside the process.
@@ -158,7 +135,8 @@ impl ServerHandle {
     ) -> Self {
         let (threads, webhooks) = (Mutex::new(threads), Mutex::new(Some(webhooks)));
         let backplane = Mutex::new(backplane);
-        let Doors { addresses, tls_addresses, secure } = doors;
+        let Doors { addresses, tls_addresses, secure, metrics } = doors;
+        let metrics_address = metrics.as_ref().map(metrics::Listener::address);
         Self(Arc::new(Running {
             hub,
             addresses,
@@ -167,6 +145,8 @@ impl ServerHandle {
             threads,
             webhooks,
             backplane,
+            metrics: Mutex::new(metrics),
+            metrics_address,
         }))
     }
 
@@ -264,6 +244,7 @@ impl ServerHandle {
             user_id: None,
             source: Source::Application,
             stamp: None,
+            accepted: Instant::now(),
         };
         self.0.hub.publish(&app, entry).map_err(|_| EventError::Congested)
     }
@@ -313,6 +294,19 @@ impl ServerHandle {
     #[must_use]
     pub fn webhooks(&self, app: &str) -> Vec<WebhookStats> {
         self.0.hub.apps().by_id(app).map_or_else(Vec::new, |app| app.outlet().stats())
+    }
+
+    /// All metrics in Prometheus' text format (version 0.0.4), as the listener that
+    /// [`ServerConfig::metrics`](crate::ServerConfig::metrics) asks for serves them. It never takes much longer than a
+    /// second: a thread of the server that does not answer by then is left out, and `scrape_incomplete` is 1.
+    pub async fn metrics(&self) -> String {
+        metrics::text(&self.0.hub).await
+    }
+
+    /// Where metrics are served, with the port that the system chose; `None` if they are not.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.0.metrics_address
     }
 
     /// What was refused last: at most 100, the newest last.
@@ -369,7 +363,7 @@ impl ServerHandle {
         self.0.stop_shards();
         // The thread ends by itself at the deadline; a runtime of ours must not be blocked that long.
         let thread = self.0.stop_webhooks(deadline);
-        while thread.as_ref().is_some_and(|thread| !thread.0.is_finished()) {
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         if let Some(thread) = thread {
@@ -377,6 +371,7 @@ impl ServerHandle {
         }
         // The others must know what has been sent before they are left.
         self.0.stop_backplane();
+        self.0.stop_metrics();
     }
 }
 
@@ -409,6 +404,14 @@ impl Running {
         }
     }
 
+    /// Nothing can be measured any more.
+    fn stop_metrics(&self) {
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = metrics.take() {
+            listener.stop().join();
+        }
+    }
+
     /// Says goodbye to the other nodes.
     fn stop_backplane(&self) {
         let mut backplane = self.backplane.lock().unwrap_or_else(PoisonError::into_inner);
@@ -431,6 +434,7 @@ impl Drop for Running {
             thread.join();
         }
         self.stop_backplane();
+        self.stop_metrics();
     }
 }
 

@@ -30,10 +30,12 @@ mod handle;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod listener;
+mod metrics;
 mod refusals;
 mod shard;
 mod socket;
 mod steps;
+mod thread;
 pub(crate) mod webhook;
 mod wheel;
 

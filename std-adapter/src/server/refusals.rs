@@ -101,6 +101,16 @@ pub struct Refusal {
     pub path: Option<Box<str>>,
 }
 
+/// How often something was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefusalCount {
+    /// The id of the app, where that is known.
+    pub(crate) app: Option<Box<str>>,
+    pub(crate) kind: RefusalKind,
+    pub(crate) code: u16,
+    pub(crate) count: u64,
+}
+
 /// The app's place, where it is known, with kind and code.
 type Reason = (Option<u32>, RefusalKind, u16);
 
@@ -149,6 +159,17 @@ impl Hub {
     pub(crate) fn refused(&self, app: Option<&Arc<App>>, refused: Refused<'_>) {
         let app = app.map(|app| (app.index(), &**app));
         self.book().note(app, &refused, now_ms());
+    }
+
+    /// How often what was refused.
+    pub(crate) fn refusal_counts(&self) -> Vec<RefusalCount> {
+        let book = self.book().0.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = |index: u32| self.apps().get(index).map(|app| app.id.clone());
+        let count = |(reason, count): (&Reason, &u64)| {
+            let (app, kind, code) = *reason;
+            RefusalCount { app: app.and_then(id), kind, code, count: *count }
+        };
+        book.counts.iter().map(count).collect()
     }
 
     /// The latest refusals, the newest last.

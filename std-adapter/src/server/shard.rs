@@ -6,13 +6,17 @@
 
 mod apps;
 mod deadlines;
+mod measure;
 #[cfg(test)]
 mod model;
 mod nodes;
 
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
-use super::hub::{Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, UserMail, Users, Work};
+use super::hub::{
+    Ended, Entry, Home, Hub, Key, Local, Notice, Outgoing, Source, UserMail, Users, Work,
+};
+use super::metrics::{Requests, count};
 use super::refusals::{RefusalKind, Refused};
 use super::socket::{self, Conn, Sent};
 use super::wheel::Wheel;
@@ -63,6 +67,8 @@ pub(crate) struct Shard {
     drained: Notify,
     started: std::time::Instant,
     stopped: Cell<bool>,
+    /// Requests that this thread has answered.
+    pub(crate) requests: RefCell<Requests>,
 }
 
 impl Shard {
@@ -85,6 +91,7 @@ impl Shard {
             drained: Notify::new(),
             started: std::time::Instant::now(),
             stopped: Cell::default(),
+            requests: RefCell::default(),
         }
     }
 
@@ -266,12 +273,19 @@ impl Shard {
             Mail::Close { conns } => self.close_for_shutdown(&conns),
             Mail::Strike(blow) => dev::strike(self, &blow),
             Mail::Expel { app, removed } => self.expel(&app, removed),
+            Mail::Measure { reply } => drop(reply.send(self.measure())),
             Mail::Stop => self.stopped.set(true),
         }
     }
 
     /// Publishes an entry for a channel that is at home here.
     pub(crate) fn publish_now(self: &Rc<Self>, app: u32, hash: u64, entry: Entry) {
+        let traffic = self.local.borrow().ledger.of(app);
+        let counter = match entry.source {
+            Source::Application => &traffic.application_events,
+            Source::Client => &traffic.client_events,
+        };
+        count(counter, 1);
         self.at_home(|home, work| home.publish(app, hash, entry, work));
     }
 

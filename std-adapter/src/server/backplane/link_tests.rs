@@ -158,6 +158,7 @@ impl Bus {
             user_id: None,
             source: Source::Application,
             stamp: None,
+            accepted: Instant::now(),
         };
         self.tell(at, Told::Entry { app: 0, entry });
         data

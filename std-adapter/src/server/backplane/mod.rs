@@ -142,6 +142,11 @@ impl Backplane {
         Ok(())
     }
 
+    /// Entries that have been given to the bus and have not come back.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Who is there, and whether the bus is.
     pub(crate) fn view(&self) -> &View {
         &self.view

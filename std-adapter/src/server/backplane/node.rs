@@ -105,6 +105,7 @@ impl Node for HubNode {
             user_id: user_id.map(Into::into),
             source: if client { Source::Client } else { Source::Application },
             stamp: Some(stamp),
+            accepted: std::time::Instant::now(),
         };
         let hash = self.hub.hash(app, channel.as_bytes());
         self.mail_home(hash, Mail::Publish { app, hash, entry });

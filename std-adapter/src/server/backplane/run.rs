@@ -3,11 +3,12 @@
 use super::bus::{Connection, Incoming, connect};
 use super::link::Link;
 use super::node::HubNode;
-use super::{BackplaneUrl, Outlet, Told};
+use super::{BackplaneUrl, Outlet, Told, View};
 use crate::server::handle::Thread;
 use crate::server::hub::Hub;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -76,6 +77,7 @@ enum Woken {
 /// A link with its bus.
 struct Line {
     link: Link,
+    view: Arc<View>,
     node: HubNode,
     bus: Bus,
     url: BackplaneUrl,
@@ -87,8 +89,9 @@ struct Line {
 async fn run(hub: Hub, mut outlet: Outlet, url: BackplaneUrl, mut stopped: oneshot::Receiver<()>) {
     let config = hub.config();
     let topic = format!("{}:nodes", config.backplane_prefix);
-    let view = std::sync::Arc::clone(&outlet.view);
+    let view = Arc::clone(&outlet.view);
     let mut line = Line {
+        view: Arc::clone(&view),
         link: Link::new(view, config.backplane_lease, Instant::now()),
         node: HubNode::new(hub.clone(), &outlet),
         bus: Bus::away(&url, &topic, Duration::ZERO),
@@ -170,10 +173,14 @@ impl Line {
     fn take(&mut self, frame: bytes::Bytes) {
         let now = Instant::now();
         self.link.receive(&frame, now, &mut self.node);
+        self.view.count_frames(0, 1);
         for _ in 0..MAX_BATCH {
             let Bus::There(connection) = &mut self.bus else { return };
             match connection.try_next() {
-                Some(Incoming::Frame(frame)) => self.link.receive(&frame, now, &mut self.node),
+                Some(Incoming::Frame(frame)) => {
+                    self.link.receive(&frame, now, &mut self.node);
+                    self.view.count_frames(0, 1);
+                }
                 Some(Incoming::Lost(error)) => return self.lost(&error),
                 None => return,
             }
@@ -188,6 +195,7 @@ impl Line {
 
     fn flush(&mut self) {
         if let Bus::There(connection) = &self.bus {
+            self.view.count_frames(self.node.out.len() as u64, 0);
             self.node.out.drain(..).for_each(|frame| connection.send(frame));
         }
     }

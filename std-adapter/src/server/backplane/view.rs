@@ -1,6 +1,7 @@
 //! Which nodes there are, and which of them tells webhooks.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -50,6 +51,8 @@ pub(crate) struct View {
     inner: RwLock<Inner>,
     /// Facts whose webhooks other nodes have sent, by their hashes, until they are taken.
     sent: Mutex<Vec<u64>>,
+    /// Frames given to the bus, and brought by it.
+    frames: (AtomicU64, AtomicU64),
 }
 
 impl View {
@@ -60,7 +63,8 @@ impl View {
         let me = getrandom::u64().unwrap_or(fallback).max(1);
         let degraded = Some("not connected yet".into());
         let inner = Inner { ready: false, degraded, dropped: 0, peers: BTreeMap::new() };
-        Self { me, inner: RwLock::new(inner), sent: Mutex::default() }
+        let (inner, sent) = (RwLock::new(inner), Mutex::default());
+        Self { me, inner, sent, frames: Default::default() }
     }
 
     fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
@@ -82,6 +86,17 @@ impl View {
     /// Whether there are others that can do what this node leaves.
     pub(crate) fn has_company(&self) -> bool {
         self.read(|inner| inner.degraded.is_none() && !inner.peers.is_empty())
+    }
+
+    /// Counts frames that were given to the bus, and that it brought.
+    pub(super) fn count_frames(&self, sent: u64, received: u64) {
+        self.frames.0.fetch_add(sent, Ordering::Relaxed);
+        self.frames.1.fetch_add(received, Ordering::Relaxed);
+    }
+
+    /// How many frames were given to the bus, and how many it brought.
+    pub(crate) fn frames(&self) -> (u64, u64) {
+        (self.frames.0.load(Ordering::Relaxed), self.frames.1.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_degraded(&self, reason: Option<&str>) {

@@ -1,6 +1,7 @@
 //! HTTP on a stream of a shard, by hyper.
 
 use super::{handle, plain, upgrade};
+use crate::server::metrics::Made;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
 use bytes::{Buf as _, Bytes};
@@ -102,12 +103,16 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
 
 async fn by_hyper(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
     let hub = shard.hub.clone();
+    let counted = Rc::clone(&shard);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        let hub = hub.clone();
+        let (hub, counted) = (hub.clone(), Rc::clone(&counted));
         async move {
             Ok::<_, Infallible>(match upgrade::requested(&hub, &mut request) {
                 Some(response) => response.map(Into::into),
-                None => handle(&hub, request).await,
+                None => {
+                    let note = |made: &Made| counted.requests.borrow_mut().note(made);
+                    handle(&hub, request, note).await
+                }
             })
         }
     });

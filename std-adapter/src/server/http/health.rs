@@ -38,6 +38,17 @@ pub(super) fn accept_traffic(hub: &Hub) -> Result<Answer, Refusal> {
     Ok(Answer::json(text.into_bytes()))
 }
 
+/// `GET /usage` of the listener for metrics, as Soketi tells it.
+pub(super) fn usage() -> Answer {
+    let (used, total) = memory().unwrap_or((0, 0));
+    let free = total.saturating_sub(used);
+    let percent = if total == 0 { 0.0 } else { used as f64 / total as f64 * 100.0 };
+    let text = format!(
+        r#"{{"memory":{{"free":{free},"used":{used},"total":{total},"percent":{percent:.2}}}}}"#
+    );
+    Answer::json(text.into_bytes())
+}
+
 /// Bytes that are used and that there are: of the container if it has a bound, else of the machine.
 fn memory() -> Option<(u64, u64)> {
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();

@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod params;
 mod plain;
+pub(crate) mod probe;
 mod query;
 mod route;
 mod service;
@@ -20,6 +21,7 @@ mod verify;
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
@@ -35,17 +37,24 @@ pub use service::Service;
 
 use super::dev;
 use super::hub::{Entry, Hub, Source};
+use super::metrics::{Made, OTHER};
 use super::refusals::{RefusalKind, Refused};
 use super::steps::{STEPS, shown};
 use crate::app::{App, Standing};
 use crate::server::now_ms;
 
-/// Answers a request of the API. It never fails: what is wrong becomes an answer that says so.
-pub(crate) async fn handle<B>(hub: &Hub, request: Request<B>) -> Response<ResponseBody>
+/// Answers a request of the API. It never fails: what is wrong becomes an answer that says so. `note` is told what was
+/// made of the request.
+pub(crate) async fn handle<B>(
+    hub: &Hub,
+    request: Request<B>,
+    note: impl FnOnce(&Made),
+) -> Response<ResponseBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let call = Call { method: &parts.method, path: parts.uri.path(), query };
@@ -62,19 +71,24 @@ where
         return answer
             .unwrap_or_else(|refusal| refusal.into_answer().into_response(false).map(Into::into));
     }
-    let mut app = None;
-    let answer = match admit(hub, &call) {
+    let (mut about, mut received) = (About::default(), 0);
+    let answer = match admit(hub, &call, &mut about) {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
-            app = Some(Arc::clone(&task.app));
             match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
                 Ok(body) if task.is_feed() => {
                     match listen(hub, &call, &task, &parts.headers, &body) {
-                        Ok(response) => return response,
+                        Ok(response) => {
+                            note(&about.made(200, (body.len(), 0), begun.elapsed()));
+                            return response;
+                        }
                         Err(refusal) => Err(refusal),
                     }
                 }
-                Ok(body) => perform(hub, &call, task, &body).await,
+                Ok(body) => {
+                    received = body.len();
+                    perform(hub, &call, task, &body).await
+                }
                 Err(refusal) => Err(refusal),
             }
         }
@@ -82,7 +96,10 @@ where
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
     let cross_origin = parts.headers.contains_key(ORIGIN);
-    finish(hub, app.as_ref(), &call, answer).into_response(cross_origin).map(Into::into)
+    let answer = finish(hub, about.app.as_ref(), &call, answer);
+    let (status, bytes) = (answer.status.as_u16(), (received, answer.body.len()));
+    note(&about.made(status, bytes, begun.elapsed()));
+    answer.into_response(cross_origin).map(Into::into)
 }
 
 /// A success that carries JSON text.
@@ -96,6 +113,28 @@ struct Call<'r> {
     method: &'r Method,
     path: &'r str,
     query: &'r str,
+}
+
+/// What is known of a request when it is answered.
+#[derive(Debug)]
+struct About {
+    /// The app that it names, if there is one.
+    app: Option<Arc<App>>,
+    /// The name of its route.
+    route: &'static str,
+}
+
+impl Default for About {
+    fn default() -> Self {
+        Self { app: None, route: OTHER }
+    }
+}
+
+impl About {
+    fn made(&self, status: u16, (received, sent): (usize, usize), took: Duration) -> Made {
+        let app = self.app.as_ref().map(|app| app.index());
+        Made { app, route: self.route, status, received, sent, took }
+    }
 }
 
 /// What becomes of a request before its body is read.
@@ -149,10 +188,11 @@ fn finish(
 }
 
 /// Finds out what a request is for.
-fn admit<'r>(hub: &Hub, call: &Call<'r>) -> Result<Admission<'r>, Refusal> {
+fn admit<'r>(hub: &Hub, call: &Call<'r>, about: &mut About) -> Result<Admission<'r>, Refusal> {
     let prefix = &*hub.config().path_prefix;
     let path = call.path.strip_prefix(prefix).unwrap_or(call.path);
     let route = Route::find(call.method, path)?;
+    about.route = route.name();
     let app = match &route {
         Route::Alive => return Ok(Admission::Answered(Answer::healthy())),
         Route::Preflight => return Ok(Admission::Answered(Answer::preflight())),
@@ -168,6 +208,7 @@ fn admit<'r>(hub: &Hub, call: &Call<'r>) -> Result<Admission<'r>, Refusal> {
         | Route::History { app, .. }
         | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app, call.query)?,
     };
+    about.app = Some(Arc::clone(&app));
     Ok(Admission::Wants(Task { route, app }))
 }
 
@@ -285,6 +326,7 @@ fn deliver(hub: &Hub, app: &Arc<App>, event: &Publication) -> Result<(), Refusal
             user_id: None,
             source: Source::Application,
             stamp: None,
+            accepted: Instant::now(),
         };
         hub.publish(app, entry).map_err(|_| {
             Refusal::unavailable(

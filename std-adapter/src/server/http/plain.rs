@@ -11,7 +11,6 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -20,9 +19,8 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use tokio::time::Instant;
 
 use super::answer::{Answer, CORS, rate_headers};
-use super::{Admission, Call, admit, finish, perform};
+use super::{About, Admission, Call, admit, finish, perform};
 use crate::config::ServerConfig;
-use crate::server::hub::Hub;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
 
@@ -47,7 +45,7 @@ pub(super) async fn serve(shard: &Rc<Shard>, stream: &Stream, read: Vec<u8>) -> 
     let mut idle = pin!(tokio::time::sleep(config.keep_alive_timeout));
     let mut draining = pin!(shard.draining());
     loop {
-        let rest = match answer_all(&shard.hub, input, &mut out).await {
+        let rest = match answer_all(shard, input, &mut out).await {
             Rest::Partial(rest) => rest,
             Rest::Foreign(rest) => {
                 let sent = write_all(stream, &mut out).await;
@@ -130,7 +128,8 @@ enum Rest {
 }
 
 /// Answers every whole request at the front of `input` into `out`.
-async fn answer_all(hub: &Hub, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
+async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
+    let (hub, mut begun) = (&shard.hub, Instant::now());
     let mut input = Bytes::from(input);
     while !input.is_empty() {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
@@ -145,19 +144,25 @@ async fn answer_all(hub: &Hub, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 if hub.faults().is_some() {
                     return Rest::Foreign(input.into()); // dev mode has more paths than these
                 }
-                let mut app = None;
-                let answer = match admit(hub, &call) {
+                let mut about = About::default();
+                let answer = match admit(hub, &call, &mut about) {
                     Ok(Admission::Wants(task)) if task.is_feed() => {
                         return Rest::Foreign(input.into());
                     }
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
-                        app = Some(Arc::clone(&task.app));
                         perform(hub, &call, task, &input.slice(ordinary.head..end)).await
                     }
                     Err(refusal) => Err(refusal),
                 };
-                write(&finish(hub, app.as_ref(), &call, answer), ordinary.cross_origin, out);
+                let answer = finish(hub, about.app.as_ref(), &call, answer);
+                write(&answer, ordinary.cross_origin, out);
+                let now = Instant::now();
+                let (status, bytes) =
+                    (answer.status.as_u16(), (ordinary.length, answer.body.len()));
+                let made = about.made(status, bytes, now - begun);
+                shard.requests.borrow_mut().note(&made);
+                begun = now;
                 input = input.slice(end..);
             }
         }

@@ -38,6 +38,24 @@ pub(super) enum Route<'p> {
 }
 
 impl<'p> Route<'p> {
+    /// The name in metrics.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Ready => "ready",
+            Self::AcceptTraffic => "accept_traffic",
+            Self::Preflight => "preflight",
+            Self::Events { .. } => "events",
+            Self::BatchEvents { .. } => "batch_events",
+            Self::Channels { .. } => "channels",
+            Self::Channel { .. } => "channel",
+            Self::History { .. } => "history",
+            Self::Users { .. } => "users",
+            Self::Feed { .. } => "feed",
+            Self::Terminate { .. } => "terminate",
+        }
+    }
+
     /// Finds the route of a path without prefix.
     pub(super) fn find(method: &Method, path: &'p str) -> Result<Self, Refusal> {
         let route = Self::of_path(path)?;

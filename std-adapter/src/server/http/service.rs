@@ -66,7 +66,7 @@ where
             }
             Ok(match upgrade::requested(&hub, &mut request) {
                 Some(response) => response.map(Into::into),
-                None => handle(&hub, request).await,
+                None => handle(&hub, request, |made| hub.meters().note(made)).await,
             })
         })
     }

@@ -2,13 +2,16 @@
 
 use super::mail::{ConnRef, Deliver};
 use super::table::{Key, Table};
+use crate::server::metrics::{Histogram, Ledger, Measured, Traffic, count};
 use crate::server::socket::{Conn, Sent, SignedIn, Sub};
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Instant;
 use tidings_core::pusher::SocketId;
 
 /// Frames that wait for the end of the tick, each with the socket that must not get it.
@@ -29,6 +32,11 @@ struct Batch {
     frames: Bytes,
     /// Where the frames lie that some socket must not get.
     exceptions: SmallVec<[(Range<usize>, SocketId); 2]>,
+    /// How many there are, and their bytes.
+    count: usize,
+    bytes: usize,
+    /// Frames that sockets did not get, and their bytes.
+    left_out: Cell<(usize, usize)>,
 }
 
 impl Batch {
@@ -49,8 +57,9 @@ impl Batch {
                 joined.freeze()
             }
         };
+        let count = due.len();
         due.clear();
-        Self { frames, exceptions }
+        Self { bytes: frames.len(), frames, exceptions, count, left_out: Cell::default() }
     }
 
     /// Calls `send` with what a socket is to get: all of it, most of the time.
@@ -61,6 +70,8 @@ impl Batch {
         let mut from = 0;
         for (range, except) in &self.exceptions {
             if *except == conn.socket_id {
+                let (frames, bytes) = self.left_out.get();
+                self.left_out.set((frames + 1, bytes + range.len()));
                 if range.start > from {
                     send(&self.frames.slice(from..range.start));
                 }
@@ -70,6 +81,13 @@ impl Batch {
         if from < self.frames.len() {
             send(&self.frames.slice(from..));
         }
+    }
+
+    /// Counts what so many subscribers were given.
+    fn count(&self, subscribers: usize, traffic: &Traffic) {
+        let (frames, bytes) = self.left_out.get();
+        count(&traffic.sent_frames, (self.count * subscribers).saturating_sub(frames));
+        count(&traffic.sent_bytes, (self.bytes * subscribers).saturating_sub(bytes));
     }
 }
 
@@ -85,6 +103,12 @@ pub(crate) struct Local {
     users: HashMap<User, SmallVec<[Rc<Conn>; 1]>>,
     next_serial: u32,
     tick: u32,
+    /// What has gone through the sockets.
+    pub(crate) ledger: Ledger,
+    /// When the events that are due were accepted.
+    accepted: Vec<Instant>,
+    /// How long events took from there to the write.
+    delivery: Histogram,
 }
 
 /// A subscription that has ended, for the channel's home to be told of.
@@ -224,6 +248,7 @@ impl Local {
             self.dirty.push(at);
         }
         slot.value.due.push((deliver.frame, deliver.except));
+        self.accepted.extend(deliver.accepted);
         self.dirty.len() == 1 && slot.value.due.len() == 1
     }
 
@@ -238,6 +263,12 @@ impl Local {
         }
         self.dirty = dirty;
         self.dirty.clear();
+        if !self.accepted.is_empty() {
+            let now = Instant::now();
+            for accepted in self.accepted.drain(..) {
+                self.delivery.record(now.saturating_duration_since(accepted));
+            }
+        }
     }
 
     fn flush_one(&mut self, at: u32, trouble: &mut Vec<Trouble>) {
@@ -247,8 +278,9 @@ impl Local {
         }
         let batch = Batch::take(&mut slot.value.due);
         for conn in &slot.value.subscribers {
-            batch.parts_for(conn, |frames| note(conn, conn.send_shared(frames), trouble));
+            batch.parts_for(conn, |frames| note(conn, conn.deliver(frames), trouble));
         }
+        batch.count(slot.value.subscribers.len(), &self.ledger.of(slot.app));
     }
 
     fn flush_many(&mut self, dirty: &[u32], trouble: &mut Vec<Trouble>) {
@@ -266,18 +298,38 @@ impl Local {
             let batch = Batch::take(&mut slot.value.due);
             for conn in &slot.value.subscribers {
                 if conn.is_gathered(tick) {
-                    batch.parts_for(conn, |frames| conn.queue(frames.clone()));
+                    batch.parts_for(conn, |frames| conn.queue_due(frames.clone()));
                     gathered.push(Rc::clone(conn));
                 } else {
                     batch.parts_for(conn, |frames| {
-                        note(conn, conn.send_shared(frames), trouble);
+                        note(conn, conn.deliver(frames), trouble);
                     });
                 }
             }
+            batch.count(slot.value.subscribers.len(), &self.ledger.of(slot.app));
         }
         for conn in gathered {
             note(&conn, conn.write_queued(), trouble);
         }
+    }
+
+    /// What the tables hold, and what has been counted.
+    pub(crate) fn measure(&self) -> Measured {
+        let mut measured = Measured {
+            traffic: self.ledger.counts(),
+            delivery: self.delivery.clone(),
+            ..Measured::default()
+        };
+        for conn in self.conns() {
+            let (app, waiting) = (measured.app(conn.app.index), conn.waiting() as u64);
+            app.connections += 1;
+            app.queue_bytes += waiting;
+            app.queue_bytes_max = app.queue_bytes_max.max(waiting);
+        }
+        for slot in self.channels.iter() {
+            measured.app(slot.app).subscriptions += slot.value.subscribers.len() as u64;
+        }
+        measured
     }
 
     /// Notes that a socket has signed in as a user.

@@ -9,10 +9,12 @@ use super::{
 };
 use crate::app::{App, AppSlot, Apps};
 use crate::server::dev::Blow;
+use crate::server::metrics::Measured;
 use crate::server::socket::Adopted;
 use arc_swap::Guard;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Instant;
 use tidings_core::pusher::SocketId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -102,6 +104,8 @@ pub(crate) struct Deliver {
     pub(crate) channel: Channel,
     pub(crate) frame: Bytes,
     pub(crate) except: Option<SocketId>,
+    /// When the event in it was accepted.
+    pub(crate) accepted: Option<Instant>,
 }
 
 pub(crate) enum Mail {
@@ -175,12 +179,16 @@ pub(crate) enum Mail {
     },
     /// Close or cut some sockets, as dev mode was asked to.
     Strike(Box<Blow>),
-    /// End the shard's thread.
-    /// Closes the sockets of an app that was disabled or removed.
+    /// Tell what the tables hold and what has been counted.
+    Measure {
+        reply: mpsc::UnboundedSender<Measured>,
+    },
+    /// Close the sockets of an app that was disabled or removed.
     Expel {
         app: Arc<App>,
         removed: bool,
     },
+    /// End the shard's thread.
     Stop,
 }
 
@@ -210,6 +218,7 @@ impl std::fmt::Debug for Mail {
             Self::Close { .. } => "Close",
             Self::Strike(_) => "Strike",
             Self::Expel { .. } => "Expel",
+            Self::Measure { .. } => "Measure",
             Self::Stop => "Stop",
         })
     }

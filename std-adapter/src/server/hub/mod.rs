@@ -23,6 +23,7 @@ use crate::config::ServerConfig;
 use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
 use crate::server::events::{ServerEvent, name};
+use crate::server::metrics::Meters;
 use crate::server::refusals::Refusals;
 use crate::server::steps;
 use crate::server::webhook::{Facts, Intake};
@@ -31,6 +32,7 @@ use mail::{Channel, Mail};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 use tidings_core::pusher::SocketId;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -49,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) source: Source,
     /// Its place in time among the events of all nodes, where there are several.
     pub(crate) stamp: Option<Stamp>,
+    /// When this node took it in.
+    pub(crate) accepted: Instant,
 }
 
 /// The place of an entry among those of all nodes.
@@ -165,6 +169,7 @@ struct Inner {
     app_changes: watch::Sender<()>,
     intake: Intake,
     refusals: Refusals,
+    meters: Meters,
     /// The way to other nodes, where there are any.
     backplane: Option<Backplane>,
     /// Only in dev mode.
@@ -205,6 +210,7 @@ impl Hub {
             app_changes: watch::Sender::default(),
             intake,
             refusals: Refusals::default(),
+            meters: Meters::default(),
             backplane,
             faults,
         };
@@ -247,6 +253,16 @@ impl Hub {
     /// What goes wrong on purpose, in dev mode.
     pub(crate) fn faults(&self) -> Option<&Faults> {
         self.0.faults.as_ref()
+    }
+
+    /// What is measured outside of the shards.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.0.meters
+    }
+
+    /// Pieces of mail that wait, by shard.
+    pub(crate) fn mail_waiting(&self) -> impl Iterator<Item = usize> {
+        self.0.mailboxes.iter().map(|mailbox| mailbox.waiting.load(Ordering::Relaxed))
     }
 
     /// What has been refused.

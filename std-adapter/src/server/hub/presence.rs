@@ -118,6 +118,11 @@ impl Members {
         here.map(|(id, present)| Member { id: id.clone(), info: present.info.clone() })
     }
 
+    /// How many members have sockets on this node.
+    pub(crate) fn count_here(&self) -> usize {
+        self.by_id.values().filter(|present| present.sockets > 0).count()
+    }
+
     /// The users with sockets on another node.
     pub(crate) fn of_node(&self, node: NodeIndex) -> impl Iterator<Item = &str> {
         self.by_id.iter().filter(move |(_, p)| p.nodes.contains(&node)).map(|(id, _)| &**id)

@@ -30,6 +30,10 @@ impl Bound {
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+
+    pub(crate) fn into_inner(self) -> std::net::TcpListener {
+        self.0
+    }
 }
 
 /// What accepts connections, and what is asked of them.

@@ -9,6 +9,7 @@ use crate::app::{App, Apps};
 use crate::config::ServerConfig;
 use crate::server::events::ServerEvent as Told;
 use crate::server::hub::AppRef;
+use crate::server::metrics::Measured;
 use crate::server::socket::{Detached, Stream, handle};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -200,10 +201,11 @@ impl World {
         let mut core = ServerConn::new(socket_id, &shard.protocol, shard.now());
         core.establish(&shard.protocol, shard.now(), &mut TxBuf::new(&mut [0; 512])).unwrap();
         let app = AppRef::new(shard.hub.apps(), &self.app);
-        let conn = shard
-            .local
-            .borrow_mut()
-            .insert(shard.id, |at| Conn::new(stream, app, at, core, socket_id, 1 << 20));
+        let mut local = shard.local.borrow_mut();
+        let traffic = local.ledger.of(0);
+        let conn = local
+            .insert(shard.id, |at| Conn::new(stream, app, at, core, socket_id, 1 << 20, traffic));
+        drop(local);
         let (channels, views) = (BTreeSet::new(), BTreeMap::new());
         let bytes = Vec::new();
         self.clients.push(Client {
@@ -345,6 +347,26 @@ impl World {
         }
     }
 
+    /// What is measured is what there is.
+    fn check_measured(&self) {
+        let mut all = Measured::default();
+        self.shards.iter().for_each(|shard| all.add(&shard.measure()));
+        let gauges = *all.app(0);
+        let subscriptions: usize = self.clients.iter().map(|client| client.channels.len()).sum();
+        let pairs =
+            self.clients.iter().flat_map(|c| c.channels.iter().map(move |ch| (*ch, c.user)));
+        let pairs: Vec<_> = pairs.collect();
+        let presence = pairs.iter().filter(|(channel, _)| channel.starts_with("presence-"));
+        let users: BTreeSet<_> = presence.clone().collect();
+        let channels: BTreeSet<_> = pairs.iter().map(|(channel, _)| channel).collect();
+        assert_eq!(gauges.connections as usize, self.clients.len());
+        assert_eq!(gauges.subscriptions as usize, subscriptions);
+        assert_eq!(gauges.channels as usize, channels.len());
+        assert_eq!(gauges.presence_members as usize, presence.count());
+        assert_eq!(gauges.presence_users as usize, users.len());
+        assert_eq!(gauges.queue_bytes, 0);
+    }
+
     /// Nothing is remembered of anybody.
     fn check_empty(&self) {
         assert!(self.facts.occupied.is_empty() && self.facts.members.is_empty());
@@ -367,12 +389,14 @@ async fn run(steps: &[Step]) {
     world.settle();
     world.observe();
     world.check();
+    world.check_measured();
     while !world.clients.is_empty() {
         world.drop_client(0);
     }
     world.settle();
     world.observe();
     world.check();
+    world.check_measured();
     world.check_empty();
 }
 

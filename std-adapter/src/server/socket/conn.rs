@@ -5,6 +5,7 @@ use super::stream::Stream;
 use super::user::SignedIn;
 use crate::server::hub::AppRef;
 use crate::server::hub::mail::ConnRef;
+use crate::server::metrics::{Traffic, count};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -61,6 +62,8 @@ pub(crate) struct Conn {
     client_events: Cell<Window>,
     /// Until when a socket that was cut for its slowness may take its time to read the reason.
     pub(crate) patience: Cell<Instant>,
+    /// What the sockets of the app have done on this shard.
+    pub(crate) traffic: Rc<Traffic>,
 }
 
 /// What became of bytes for a socket.
@@ -83,8 +86,10 @@ impl Conn {
         core: ServerConn,
         socket_id: SocketId,
         max_waiting: usize,
+        traffic: Rc<Traffic>,
     ) -> Self {
         Self {
+            traffic,
             stream,
             app,
             at,
@@ -108,13 +113,33 @@ impl Conn {
         &self.stream
     }
 
-    /// Sends frames that other sockets may be given as well: at once if nothing waits, else behind it.
-    pub(crate) fn send_shared(self: &Rc<Self>, frames: &Bytes) -> Sent {
+    /// Sends frames that other sockets are given as well, which whoever sends counts: at once if nothing waits, else
+    /// behind it.
+    pub(crate) fn deliver(self: &Rc<Self>, frames: &Bytes) -> Sent {
         self.send_or_queue(frames, || frames.clone())
+    }
+
+    /// Sends frames that other sockets may be given as well.
+    pub(crate) fn send_shared(self: &Rc<Self>, frames: &Bytes) -> Sent {
+        self.traffic.sent(frames);
+        self.deliver(frames)
     }
 
     /// Sends frames that are this socket's own.
     pub(crate) fn send(self: &Rc<Self>, frames: &[u8]) -> Sent {
+        self.traffic.sent(frames);
+        self.send_uncounted(frames)
+    }
+
+    /// Sends the answer to the opening handshake, whose last part is one frame.
+    pub(crate) fn greet(self: &Rc<Self>, reply: &[u8]) -> Sent {
+        count(&self.traffic.connected, 1);
+        count(&self.traffic.sent_bytes, reply.len());
+        count(&self.traffic.sent_frames, 1);
+        self.send_uncounted(reply)
+    }
+
+    fn send_uncounted(self: &Rc<Self>, frames: &[u8]) -> Sent {
         self.send_or_queue(frames, || Bytes::copy_from_slice(frames))
     }
 
@@ -157,6 +182,12 @@ impl Conn {
 
     /// Queues frames without trying to write; [`write_queued`](Self::write_queued) follows.
     pub(crate) fn queue(&self, frames: Bytes) {
+        self.traffic.sent(&frames);
+        self.queue_due(frames);
+    }
+
+    /// As [`queue`](Self::queue), of frames that are counted by whoever delivers them.
+    pub(crate) fn queue_due(&self, frames: Bytes) {
         if !self.failed.get() {
             self.outbox.borrow_mut().get_or_insert_default().push(frames);
         }

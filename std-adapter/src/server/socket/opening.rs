@@ -100,12 +100,15 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
     match opening {
         Opening::Socket { app, core, socket_id, reply, leftover } => {
             let max_waiting = shard.hub.config().max_queue_bytes as usize;
-            let conn = shard
-                .local
-                .borrow_mut()
-                .insert(shard.id, |at| Conn::new(stream, app, at, core, socket_id, max_waiting));
+            let conn = {
+                let mut local = shard.local.borrow_mut();
+                let traffic = local.ledger.of(app.index);
+                local.insert(shard.id, |at| {
+                    Conn::new(stream, app, at, core, socket_id, max_waiting, traffic)
+                })
+            };
             shard.hub.notify(Notice::Connected { app: conn.app.index, socket_id });
-            let sent = conn.send(&reply);
+            let sent = conn.greet(&reply);
             drop(reply);
             shard.resolve(&conn, sent);
             shard.schedule(&conn);

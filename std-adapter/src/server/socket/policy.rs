@@ -381,6 +381,7 @@ fn client_event(
         user_id,
         source: Source::Client,
         stamp: None,
+        accepted: std::time::Instant::now(),
     };
     shard.publish(app, key.hash, entry);
     Ok(())

@@ -4,6 +4,7 @@ use super::conn::Conn;
 use super::policy;
 use super::stream::Stream;
 use crate::server::hub::Notice;
+use crate::server::metrics::count;
 use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use crate::server::steps::STEPS;
@@ -54,6 +55,7 @@ pub(super) async fn run(shard: Rc<Shard>, conn: Rc<Conn>, leftover: Vec<u8>) {
         Box::pin(last_words(&conn, patience, matches!(flow, Flow::Fail))).await;
     }
     shard.local.borrow_mut().remove(conn.at);
+    count(&conn.traffic.disconnected, 1);
     conn.app.load().disconnect();
     let (app, socket_id) = (conn.app.index, conn.socket_id);
     shard.hub.notify(Notice::Disconnected { app, socket_id });
@@ -132,6 +134,7 @@ pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn,
 }
 
 fn first(shard: &Rc<Shard>, conn: &Rc<Conn>, mut leftover: Vec<u8>) -> Flow {
+    count(&conn.traffic.received_bytes, leftover.len());
     let mut tx_memory = std::mem::take(&mut shard.scratch.borrow_mut().tx);
     let flow = process(shard, conn, &mut leftover, &mut tx_memory);
     shard.scratch.borrow_mut().tx = tx_memory;
@@ -147,6 +150,7 @@ fn read(shard: &Rc<Shard>, conn: &Rc<Conn>) -> Flow {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Flow::Wait,
         Err(_) => return Flow::End,
     };
+    count(&conn.traffic.received_bytes, n);
     let full = n == scratch.rx.len();
     if !full {
         conn.stream().expect_no_more();
@@ -184,7 +188,7 @@ fn steps(
     tx_memory: &mut [u8],
 ) -> (Flow, usize) {
     let mut tx = TxBuf::new(tx_memory);
-    let mut used = 0;
+    let (mut used, mut frames) = (0, 0);
     let now = shard.now();
     let flow = loop {
         let rest = input.get_mut(used..).unwrap_or_default();
@@ -218,8 +222,10 @@ fn steps(
             Progress::NeedOutput { .. } => flush(shard, conn, &mut tx),
         }
         used += step.consumed;
+        frames += usize::from(step.consumed > 0);
     };
     flush(shard, conn, &mut tx);
+    count(&conn.traffic.received_frames, frames);
     (flow, used)
 }
 

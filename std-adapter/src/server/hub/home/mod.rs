@@ -15,6 +15,7 @@ use super::{CachedEvent, Entry, Notice, Occupancy, Source};
 use crate::app::{App, AppsNow};
 use crate::server::backplane::Told as News;
 use crate::server::dialect;
+use crate::server::metrics::Measured;
 use bytes::Bytes;
 use cache::{Cache, is_cache};
 use count::{Counts, Told};
@@ -132,9 +133,20 @@ impl HomeChannel {
         except: Option<SocketId>,
         out: &mut Outgoing,
     ) {
+        self.spread_event(channel, frame, (except, None), out);
+    }
+
+    /// As [`spread`](Self::spread), of an event that was accepted at a known time.
+    fn spread_event(
+        &self,
+        channel: &Channel,
+        frame: &Bytes,
+        (except, accepted): (Option<SocketId>, Option<std::time::Instant>),
+        out: &mut Outgoing,
+    ) {
         for (shard, _) in &self.shards {
             let (channel, frame) = (channel.clone(), frame.clone());
-            out.push((*shard, Mail::Deliver(Deliver { channel, frame, except })));
+            out.push((*shard, Mail::Deliver(Deliver { channel, frame, except, accepted })));
         }
     }
 }
@@ -276,7 +288,8 @@ impl Home {
         let Some(slot) = at.and_then(|at| self.channels.get_mut(at)) else { return };
         slot.value.missed &= !kept;
         let channel = Channel { app, hash, name: entry.channel };
-        slot.value.spread(&channel, &frame, entry.except, work.out);
+        let about = (entry.except, Some(entry.accepted));
+        slot.value.spread_event(&channel, &frame, about, work.out);
     }
 
     /// Does what time asks for; called about once a second.
@@ -287,6 +300,19 @@ impl Home {
             let slot = self.channels.find(channel.key()).and_then(|at| self.channels.get_mut(at));
             if let Some(slot) = slot {
                 count::tell_late(&mut slot.value, &channel, work);
+            }
+        }
+    }
+
+    /// Adds what the channels hold, as far as it is of this node.
+    pub(crate) fn measure(&self, measured: &mut Measured) {
+        for slot in self.channels.iter() {
+            let channel = &slot.value;
+            let app = measured.app(slot.app);
+            app.channels += u64::from(channel.here() > 0);
+            if let Some(members) = &channel.members {
+                app.presence_members += u64::from(channel.here());
+                app.presence_users += members.count_here() as u64;
             }
         }
     }
