@@ -55,6 +55,17 @@ need_command() { # COMMAND PACKAGE: a command from wherever, or else from its De
   have "$1" || need_apt "$2"
 }
 
+need_program() { # COMMAND PACKAGE: a command out of a Debian package whose services are not wanted, kept with the tools
+  have "$1" && return 0
+  PATH=$PATH:$TARGET/tools/$2/usr/bin
+  have "$1" && return 0
+  have apt-get || skip "needs $1 of the Debian package $2: install it"
+  say "taking $1 out of the package $2"
+  mkdir -p "$TARGET/tools/$2"
+  (cd "$TARGET/tools/$2" && { apt-get -qq download "$2" || { apt-get -qq update && apt-get -qq download "$2"; }; } &&
+    dpkg -x "$2"_*.deb . && rm "$2"_*.deb) || fail "apt-get cannot download $2"
+}
+
 need_cargo() { # PROGRAM VERSION: a program from crates.io, kept in cargo's bin folder
   "$1" --version 2> /dev/null | grep -qF " $2" && return 0
   say "installing $1 $2 with cargo"
