@@ -64,6 +64,26 @@ impl Serving {
         answer
     }
 
+    /// A WebSocket of the app with this key, with all read that comes at first.
+    fn socket(&self, key: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        write!(
+            socket,
+            "GET /app/{key}?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .unwrap();
+        let mut came = Vec::new();
+        while !came.ends_with(b"}") {
+            let mut part = [0; 512];
+            let n = socket.read(&mut part).unwrap();
+            assert_ne!(n, 0, "{}", String::from_utf8_lossy(&came));
+            came.extend_from_slice(&part[..n]);
+        }
+        socket
+    }
+
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
@@ -196,6 +216,50 @@ fn what_the_environment_misspells_is_logged() {
     assert!(log.contains("SOKETI_DB_REDIS_HOST"), "{log}");
 }
 
+/// Reads the log until a line holds all of `parts`.
+fn wait_for_line(log: &mut impl std::io::BufRead, parts: &[&str]) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the log has ended without {parts:?}");
+        if parts.iter().all(|part| line.contains(part)) {
+            return line;
+        }
+    }
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_drops_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidings.toml");
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    let first = "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret_file = \"secret\"\n";
+    std::fs::write(folder.path().join("secret"), "a long random text\n").unwrap();
+    write(&format!("port = 0\n{first}"));
+    let mut server = Serving::start(tidings(&["serve", "--config", path.to_str().unwrap()]));
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut socket = server.socket("k");
+    assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 404"));
+
+    let second = "[[apps]]\nid = \"2\"\nkey = \"k2\"\nsecret = \"x\"\n";
+    write(&format!("port = 0\nmax_headers = 50\nlog = \"debug\"\n{first}{second}"));
+    server.signal("HUP");
+    wait_for_line(&mut log, &["WARN", "`max_headers` has changed", "next start"]);
+    let line = wait_for_line(&mut log, &["configuration read again"]);
+    assert!(line.contains(r#"added=["2"]"#) && line.contains("changed=[]"), "{line}");
+    assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 401"), "the app is there");
+    wait_for_line(&mut log, &["DEBUG"]);
+
+    write("port = 0\n[[apps]]\nid = \"1\"\nkey = \"k\"\nsecrt = \"x\"\n");
+    server.signal("HUP");
+    let line = wait_for_line(&mut log, &["ERROR", "all stays as it was"]);
+    assert!(line.contains("tidings.toml:5:1") && line.contains("did you mean `secret`?"), "{line}");
+    assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 401"), "all is as it was");
+
+    socket.set_nonblocking(true).unwrap();
+    let nothing = socket.read(&mut [0; 64]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "the first socket is still there");
+}
+
 #[test]
 fn fr_140_a_signal_ends_it_with_code_0() {
     for name in ["TERM", "INT"] {
@@ -212,22 +276,10 @@ fn fr_141_a_second_signal_ends_at_once() {
     let arguments = ["serve", "--port", "0", "--shutdown-grace", "100000"];
     let mut server = Serving::start(tidings(&arguments));
     // A socket that does not answer the close holds the shutdown up.
-    let mut socket = TcpStream::connect(server.address).unwrap();
-    socket
-        .write_all(
-            b"GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
-              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )
-        .unwrap();
-    let mut answer = [0; 256];
-    assert!(socket.read(&mut answer).unwrap() > 0);
+    let _socket = server.socket("app-key");
     server.signal("TERM");
     let mut log = BufReader::new(server.child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("shutting down") {
-        assert_ne!(log.read_line(&mut line).unwrap(), 0, "{line}");
-    }
+    wait_for_line(&mut log, &["shutting down"]);
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(1));
 }

@@ -6,6 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Registry, reload};
 
 /// What is logged when nothing is said.
 pub(super) const DEFAULT: &str = "info";
@@ -34,13 +35,26 @@ pub(super) fn parse(text: &str) -> Result<Targets, String> {
     text.parse().map_err(|_| wrong())
 }
 
+/// Lets the levels be changed later.
+#[derive(Debug)]
+pub(super) struct Levels(reload::Handle<Targets, Registry>);
+
+impl Levels {
+    /// Logs at these levels from now on.
+    pub(super) fn set(&self, levels: Targets) {
+        let _ = self.0.reload(levels); // it fails only when there is no log any more
+    }
+}
+
 /// Begins to log; standard output stays free for what a person asked for.
-pub(super) fn start(levels: Targets, modules: bool) -> Result<(), TryInitError> {
+pub(super) fn start(levels: Targets, modules: bool) -> Result<Levels, TryInitError> {
+    let (levels, handle) = reload::Layer::new(levels);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(modules)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-    tracing_subscriber::registry().with(levels).with(lines).try_init()
+    tracing_subscriber::registry().with(levels).with(lines).try_init()?;
+    Ok(Levels(handle))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod banner;
 mod logging;
 mod publish;
+mod reload;
 mod serve;
 mod sign;
 mod subscribe;

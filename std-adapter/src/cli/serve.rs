@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::Targets;
 
+use super::reload::Reload;
 use super::{EXIT_USAGE, banner, fail, logging, print};
 use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
 use crate::server::listener::check_certificates;
@@ -60,7 +62,7 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
-    if let Some(Err(error)) = settings.log.as_deref().map(logging::parse) {
+    if let Err(error) = levels(&settings, false) {
         return fail(EXIT_USAGE, &error);
     }
     if let Err(error) = check_certificates(&settings.server) {
@@ -92,26 +94,41 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
     print(&text)
 }
 
+/// Where the settings come from: all but the environment, which does not change.
+#[derive(Debug)]
+pub(super) struct Sources {
+    config: Option<PathBuf>,
+    flags: (ServerOptions, AppOptions),
+}
+
+impl Sources {
+    /// The settings as they are now.
+    pub(super) fn load(&self) -> Result<Settings, ConfigError> {
+        load(self.config.clone(), self.flags.clone())
+    }
+}
+
+/// The levels to log at.
+pub(super) fn levels(settings: &Settings, dev: bool) -> Result<Targets, String> {
+    let default = if dev { logging::DEV } else { logging::DEFAULT };
+    logging::parse(settings.log.as_deref().unwrap_or(default))
+}
+
 /// Serves until a signal ends it.
 pub(super) fn run(args: Args) -> ExitCode {
     let dev = args.dev;
-    let mut settings = match load(args.config, (args.server, args.app)) {
+    let sources = Sources { config: args.config, flags: (args.server, args.app) };
+    let mut settings = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
-    let log = match &settings.log {
-        Some(log) => log,
-        None if dev => logging::DEV,
-        None => logging::DEFAULT,
-    };
-    match logging::parse(log) {
-        Ok(levels) => {
-            if let Err(error) = logging::start(levels, !dev) {
-                return fail(1, &error);
-            }
-        }
+    let levels = match levels(&settings, dev) {
+        Ok(levels) => match logging::start(levels, !dev) {
+            Ok(levels) => levels,
+            Err(error) => return fail(1, &error),
+        },
         Err(error) => return fail(EXIT_USAGE, &error),
-    }
+    };
     for warning in std::mem::take(&mut settings.warnings) {
         tracing::warn!("{warning}");
     }
@@ -119,9 +136,10 @@ pub(super) fn run(args: Args) -> ExitCode {
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    let reload = Reload { sources, options: settings.options.clone(), levels, dev };
     // One thread waits for signals; the server has threads of its own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(settings, dev)),
+        Ok(runtime) => runtime.block_on(serve(settings, reload)),
         Err(error) => fail(1, &error),
     }
 }
@@ -136,13 +154,37 @@ fn load(
     Settings::load(config, flags, read_environment(unicode)?)
 }
 
-async fn serve(settings: Settings, dev: bool) -> ExitCode {
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return fail(1, &error),
-        };
-    let prefix = settings.server.path_prefix.clone();
+/// The signals that the program knows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one that asks for the end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn serve(settings: Settings, reload: Reload) -> ExitCode {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(1, &error),
+    };
+    let (dev, prefix) = (reload.dev, settings.server.path_prefix.clone());
     let server = Server::builder()
         .config(settings.server)
         .checked_apps(settings.apps)
@@ -162,8 +204,14 @@ async fn serve(settings: Settings, dev: bool) -> ExitCode {
     let banner = banner::text(server.apps(), &places(&server), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
-    either(&mut terminate, &mut interrupt).await;
-    shut_down(&server, terminate, interrupt).await
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hang_up.recv() => reload.run(&server),
+        }
+    }
+    shut_down(&server, signals).await
 }
 
 /// Where the server listens, and how it speaks there.
@@ -183,24 +231,12 @@ fn exposed(address: SocketAddr) -> String {
     )
 }
 
-/// Waits for either signal.
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
 /// Ends within the grace time; at once when asked again.
-async fn shut_down(
-    server: &ServerHandle,
-    mut terminate: Signal,
-    mut interrupt: Signal,
-) -> ExitCode {
+async fn shut_down(server: &ServerHandle, mut signals: Signals) -> ExitCode {
     tracing::info!("shutting down; a second signal ends at once");
     tokio::select! {
         () = server.shutdown() => ExitCode::SUCCESS,
-        () = either(&mut terminate, &mut interrupt) => {
+        () = signals.end() => {
             tracing::warn!("ended at once");
             std::process::exit(1);
         }

@@ -1,5 +1,7 @@
 //! The options from the environment: `TIDINGS_…`, and the names of Soketi that mean the same.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde::de::value::{Error as ValueError, MapDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
@@ -8,6 +10,7 @@ use serde::forward_to_deserialize_any;
 use super::error::ConfigError;
 use super::nearest::nearest;
 use super::options::{AppOptions, FILE_ONLY, ServerOptions};
+use super::secret_file;
 use super::soketi_adapter::Adapter;
 use super::value::Text;
 
@@ -72,6 +75,10 @@ const SOKETI: &[(&str, &str, Soketi)] = &[
     ("WEBHOOKS_BATCHING_DURATION", "webhook_batch_window", Soketi::Milliseconds),
 ];
 
+/// Options of one app alone, which have `APP_` before their name.
+const OWN: &[&str] =
+    &["id", "key", "secret", "secret_file", "previous_secret", "previous_secret_file"];
+
 /// Reads the options from pairs of name and value; an empty value is as good as none.
 ///
 /// # Errors
@@ -120,6 +127,12 @@ fn read_ours(
         into.warnings.push(format!("ignoring {name}={value}, which is an address and no port"));
     } else if option == "config" {
         into.config = Some(value);
+    } else if let Some(secret) = option.strip_suffix("_file")
+        && !names().contains(&option)
+        && names().iter().any(|known| known == secret)
+    {
+        // Containers are given secrets as files.
+        set(into, name, secret, &secret_file::read(Path::new(&value))?)?;
     } else if !set(into, name, &option, &value)? {
         let known = names();
         into.warnings.push(match nearest(&option, known.iter().map(String::as_str)) {
@@ -205,9 +218,11 @@ fn set(into: &mut Environment, name: &str, option: &str, value: &str) -> Result<
         return Ok(true);
     }
     let option = match option {
-        "app_id" | "app_key" | "app_secret" => &option["app_".len()..],
-        "id" | "key" | "secret" => return Ok(false),
-        other => other,
+        other => match other.strip_prefix("app_") {
+            Some(own) if OWN.contains(&own) => own,
+            _ if OWN.contains(&other) => return Ok(false),
+            _ => other,
+        },
     };
     if AppOptions::NAMES.contains(&option) {
         let one: AppOptions = one(name, option, value)?;
@@ -220,7 +235,7 @@ fn set(into: &mut Environment, name: &str, option: &str, value: &str) -> Result<
 /// The names of all variables of ours, in lower case and without `TIDINGS_`.
 fn names() -> Vec<String> {
     let app = AppOptions::NAMES.iter().map(|name| match *name {
-        "id" | "key" | "secret" => format!("app_{name}"),
+        own if OWN.contains(&own) => format!("app_{own}"),
         other => other.to_owned(),
     });
     let server = ServerOptions::NAMES.iter().filter(|name| !FILE_ONLY.contains(name));

@@ -10,6 +10,12 @@ use crate::app::AppError;
 pub(crate) enum ConfigError {
     #[error("cannot read the configuration file `{path}`: {source}")]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot read the secret in `{path}`: {source}")]
+    SecretFile { path: PathBuf, source: io::Error },
+    #[error("the file `{path}` holds no secret: write it there, or name another file")]
+    SecretFileEmpty { path: PathBuf },
+    #[error("`{option}` and `{option}_file` are both set: leave one out")]
+    SecretTwice { option: &'static str },
     #[error("{path}:{line}:{column}: {message}")]
     File { path: PathBuf, line: usize, column: usize, message: String },
     #[error("{path}: `{key}`: {message}")]

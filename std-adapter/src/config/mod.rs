@@ -12,6 +12,8 @@ mod nearest;
 #[cfg(feature = "cli")]
 mod options;
 #[cfg(feature = "cli")]
+mod secret_file;
+#[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]
 mod soketi_adapter;
@@ -35,7 +37,7 @@ pub(crate) use env::read as read_environment;
 #[cfg(feature = "cli")]
 pub(crate) use error::ConfigError;
 #[cfg(feature = "cli")]
-pub(crate) use options::{AppOptions, ServerOptions};
+pub(crate) use options::{AppOptions, Compare, ServerOptions};
 #[cfg(feature = "cli")]
 pub(crate) use settings::Settings;
 

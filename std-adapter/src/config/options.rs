@@ -10,6 +10,12 @@ use serde::Deserialize;
 use super::value::{Backplane, Bound, Seconds, SecretText, Text};
 use super::webhooks::Webhooks;
 
+/// Options that can be held against others of their kind.
+pub(crate) trait Compare {
+    /// Each name, with whether the option is the same in both.
+    fn compared(&self, other: &Self) -> Vec<(&'static str, bool)>;
+}
+
 /// Defines a struct of options, all of them unset by default.
 macro_rules! options {
     (
@@ -32,6 +38,12 @@ macro_rules! options {
             /// These options where they are set, `lower` elsewhere.
             pub(crate) fn or(self, lower: Self) -> Self {
                 Self { $($field: self.$field.or(lower.$field),)* }
+            }
+        }
+
+        impl Compare for $name {
+            fn compared(&self, other: &Self) -> Vec<(&'static str, bool)> {
+                vec![$((stringify!($field), self.$field == other.$field)),*]
             }
         }
     };
@@ -188,6 +200,16 @@ options! {
             help = "Secret of that app; other users of the machine see flags: prefer TIDINGS_APP_SECRET",
             long = "app-secret", id = "app-secret", value_name = "SECRET", help_heading = "App")]
         secret: SecretText,
+        /// File that holds the secret of that app; line ends at its end do not count
+        #[arg(long = "app-secret-file", id = "app-secret-file", value_name = "FILE", help_heading = "App")]
+        secret_file: Text,
+        #[arg(
+            help = "Secret that is on its way out: its signatures still count; prefer TIDINGS_APP_PREVIOUS_SECRET",
+            long = "app-previous-secret", id = "app-previous-secret", value_name = "SECRET", help_heading = "App")]
+        previous_secret: SecretText,
+        /// File that holds that secret
+        #[arg(long = "app-previous-secret-file", id = "app-previous-secret-file", value_name = "FILE", help_heading = "App")]
+        previous_secret_file: Text,
         /// Whether apps take connections and events [default: true]
         #[arg(long, value_name = "BOOL", help_heading = "Every app")]
         enabled: bool,

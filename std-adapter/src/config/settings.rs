@@ -1,6 +1,6 @@
 //! What a run of the program is to do: the sources of options laid over each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::env::Environment;
@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) apps: Apps,
     /// The level to log at, or a filter such as `tidings=debug`, if one is set.
     pub(crate) log: Option<String>,
+    /// The options of the server as they were given, to compare with those of another time.
+    pub(crate) options: ServerOptions,
     /// Things that look like mistakes but may be none of ours.
     pub(crate) warnings: Vec<String>,
 }
@@ -34,6 +36,12 @@ impl Settings {
         flags: (ServerOptions, AppOptions),
         environment: Environment,
     ) -> Result<Self, ConfigError> {
+        let here = Path::new("");
+        let mut app = flags.1;
+        app.read_secret_files(here)?;
+        let mut of_environment = environment.app;
+        of_environment.read_secret_files(here)?;
+        let app = app.or(of_environment);
         let path = config.or_else(|| environment.config.map(PathBuf::from));
         let (mut file, found) = match path.as_deref() {
             None => (ServerOptions::default(), Vec::new()),
@@ -44,14 +52,19 @@ impl Settings {
             Some(path) => (file::read(path)?, Vec::new()),
         };
         let warnings = [environment.warnings, found].concat();
-        let entries = file.apps.take().unwrap_or_default();
+        let mut entries = file.apps.take().unwrap_or_default();
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(here);
+        for entry in &mut entries {
+            entry.read_secret_files(folder)?;
+        }
         let defaults = file.defaults.take().unwrap_or_default();
 
         let options = flags.0.or(environment.server).or(file);
         let log = options.log.clone().map(|log| log.0);
         Ok(Self {
-            server: server_config(options)?,
-            apps: apps(flags.1.or(environment.app), defaults, entries)?,
+            server: server_config(options.clone())?,
+            options,
+            apps: apps(app, defaults, entries)?,
             log,
             warnings,
         })
@@ -256,6 +269,9 @@ fn apps(
         ("id", defaults.id.is_some()),
         ("key", defaults.key.is_some()),
         ("secret", defaults.secret.is_some()),
+        ("secret_file", defaults.secret_file.is_some()),
+        ("previous_secret", defaults.previous_secret.is_some()),
+        ("previous_secret_file", defaults.previous_secret_file.is_some()),
     ] {
         if set {
             return Err(ConfigError::DefaultsNameApp { field });
@@ -274,7 +290,10 @@ fn apps(
             }
         }
     }
-    let names_app = top.id.is_some() || top.key.is_some() || top.secret.is_some();
+    let names_app = top.id.is_some()
+        || top.key.is_some()
+        || top.secret.is_some()
+        || top.previous_secret.is_some();
     let (identity, rules) = split(top);
     if names_app {
         let count = entries.len();
@@ -291,7 +310,9 @@ fn apps(
     let apps = entries.into_iter().map(|entry| {
         let text = |text: Option<Text>| text.map(|text| text.0).unwrap_or_default();
         let secret = entry.secret.clone().map(|secret| secret.0).unwrap_or_default();
-        let mut app = App::new(text(entry.id.clone()), text(entry.key.clone()), secret);
+        let previous = entry.previous_secret.clone().map(|secret| secret.0).unwrap_or_default();
+        let app = App::new(text(entry.id.clone()), text(entry.key.clone()), secret);
+        let mut app = app.previous_secret(previous);
         apply(&mut app, &rules.clone().or(entry).or(defaults.clone()));
         app
     });
@@ -302,15 +323,20 @@ fn apps(
 fn completes(top: &AppOptions, entry: &AppOptions, count: usize) -> bool {
     match &top.id {
         Some(id) => entry.id.as_ref() == Some(id),
-        None => count == 1 && (top.key.is_some() || top.secret.is_some()),
+        None => {
+            let has_own =
+                top.key.is_some() || top.secret.is_some() || top.previous_secret.is_some();
+            count == 1 && has_own
+        }
     }
 }
 
 /// Options apart: id, key and secret, and all others.
 fn split(options: AppOptions) -> (AppOptions, AppOptions) {
-    let rules = AppOptions { id: None, key: None, secret: None, ..options.clone() };
-    let AppOptions { id, key, secret, .. } = options;
-    (AppOptions { id, key, secret, ..AppOptions::default() }, rules)
+    let rules =
+        AppOptions { id: None, key: None, secret: None, previous_secret: None, ..options.clone() };
+    let AppOptions { id, key, secret, previous_secret, .. } = options;
+    (AppOptions { id, key, secret, previous_secret, ..AppOptions::default() }, rules)
 }
 
 /// The app of flags and environment where no file knows it: id and key have Soketi's defaults.

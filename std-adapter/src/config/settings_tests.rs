@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::super::{env, file};
 use super::*;
+use tidings_core::auth::{SigningKey, sign_webhook, verify_webhook};
 
 fn load(
     text: &str,
@@ -75,6 +76,42 @@ fn the_environment_can_hold_the_secret_of_the_app_in_the_file() {
     let apps = load(text, &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps;
     assert_eq!(apps.len(), 1);
     assert_eq!(apps.by_id("1").unwrap().secret(), b"s");
+}
+
+#[test]
+fn secrets_are_read_from_files_whoever_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (new, old) = (file("new", "n\n"), file("old", "o\n"));
+    let signed = |apps: Apps| {
+        let app = apps.by_id("1").unwrap();
+        let takes = |secret: &str| {
+            let other = SigningKey::new(secret.as_bytes());
+            let signature = sign_webhook(&other, b"x");
+            let verify = |key: &SigningKey| {
+                let good = verify_webhook(key, b"x", signature.as_str());
+                if good { Ok(()) } else { Err(()) }
+            };
+            app.verified(verify).is_ok()
+        };
+        ["n", "o", "s", "x"].map(takes)
+    };
+    let text = format!(
+        "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret_file = \"{new}\"\nprevious_secret_file = \"{old}\"\n"
+    );
+    assert_eq!(signed(load_file(&text).unwrap().apps), [true, true, false, false]);
+    let variables = [("TIDINGS_APP_SECRET_FILE", &*new), ("TIDINGS_APP_PREVIOUS_SECRET", "x")];
+    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps;
+    assert_eq!(signed(apps), [true, false, false, true]);
+    let url = file("url", "redis://user:pass@localhost/\n");
+    let server = load("", &[("TIDINGS_BACKPLANE_FILE", &url)], Default::default()).unwrap().server;
+    assert!(server.backplane.is_some());
+    let both = format!("{ONE_APP}secret_file = \"{new}\"\n");
+    assert!(load_file(&both).unwrap_err().to_string().contains("leave one out"));
 }
 
 #[test]

@@ -114,11 +114,10 @@ async fn run(
             }
         };
         tokio::select! {
+            // What has changed counts for all that happens after it; what is due does not wait for a pause.
+            biased;
             deadline = &mut stopped => break deadline,
-            fact = facts.next() => match fact {
-                Some(fact) => held.offer(fact, Instant::now(), &mut tell),
-                None => break (&mut stopped).await,
-            },
+            Ok(()) = changes.changed() => queues.renew(&hub, &mut workers),
             Some(done) = ending.recv() => {
                 while let Some(fact) = facts.try_next() {
                     held.offer(fact, Instant::now(), &mut tell);
@@ -127,9 +126,12 @@ async fn run(
                 hub.apps().iter().for_each(|app| app.outlet().feed.end());
                 let _ = done.send(()); // nobody waits for it any more
             }
-            Ok(()) = changes.changed() => queues.renew(&hub, &mut workers),
             () = next_due => held.release(Instant::now(), &mut tell),
             () = watch::next_look(&hub, &watch) => watch.borrow_mut().look(&hub, &queues),
+            fact = facts.next() => match fact {
+                Some(fact) => held.offer(fact, Instant::now(), &mut tell),
+                None => break (&mut stopped).await,
+            },
         }
     };
     while let Some(fact) = facts.try_next() {

@@ -27,6 +27,8 @@ pub(super) struct Watch {
     watched: VecDeque<Watched>,
     /// What has been sent before it was known here.
     early: HashMap<u64, Vec<Instant>>,
+    /// When to look again.
+    next: Instant,
     /// How often to look, how long an early word counts, and how long a webhook is of interest.
     every: Duration,
     patience: Duration,
@@ -42,7 +44,8 @@ pub(super) fn id_of(app: &str, endpoint: usize, json: &[u8]) -> u64 {
 impl Watch {
     pub(super) fn new(lease: Duration, retry: Duration) -> Self {
         let every = (lease / 10).max(Duration::from_millis(10));
-        Self { watched: VecDeque::new(), early: HashMap::default(), every, patience: lease, retry }
+        let (watched, early) = (VecDeque::new(), HashMap::default());
+        Self { watched, early, every, next: Instant::now() + every, patience: lease, retry }
     }
 
     /// Tells a fact, or keeps it in mind if another node tells it.
@@ -85,6 +88,7 @@ impl Watch {
     pub(super) fn look(&mut self, hub: &Hub, queues: &Queues) {
         let Some(view) = hub.backplane().map(|backplane| backplane.view()) else { return };
         let now = Instant::now();
+        self.next = now + self.every;
         for id in view.take_sent() {
             self.early.entry(id).or_default().push(now);
         }
@@ -117,6 +121,6 @@ pub(super) async fn next_look(hub: &Hub, watch: &RefCell<Watch>) {
     if hub.backplane().is_none() {
         std::future::pending::<()>().await;
     }
-    let every = watch.borrow().every;
-    tokio::time::sleep(every).await;
+    let next = watch.borrow().next;
+    tokio::time::sleep_until(next.into()).await;
 }
