@@ -20,7 +20,7 @@ pub use error::AppError;
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};
 pub(crate) use live::Live;
-pub(crate) use rate::Standing;
+pub(crate) use rate::{Rate, Standing};
 
 /// One app: an id and a key that are public, a secret that signs, and what its clients may do.
 ///

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use crate::app::{App, Apps};
 
@@ -14,19 +15,34 @@ pub(super) struct Place {
 
 /// The text for a server with these apps on these addresses. It holds no secret, except that of the
 /// development app, which everyone knows.
-pub(super) fn text(apps: &Apps, places: &[Place], prefix: &str, dev: bool) -> String {
+pub(super) fn text(
+    apps: &Apps,
+    places: &[Place],
+    unix: Option<&Path>,
+    prefix: &str,
+    dev: bool,
+) -> String {
     let mut text = String::new();
-    let written = write(&mut text, apps, places, prefix, dev);
+    let written = write(&mut text, apps, (places, unix), prefix, dev);
     debug_assert!(written.is_ok(), "a String takes all");
     text
 }
 
-fn write(out: &mut String, apps: &Apps, places: &[Place], prefix: &str, dev: bool) -> fmt::Result {
+fn write(
+    out: &mut String,
+    apps: &Apps,
+    (places, unix): (&[Place], Option<&Path>),
+    prefix: &str,
+    dev: bool,
+) -> fmt::Result {
     writeln!(out, "tidings {} is up", env!("CARGO_PKG_VERSION"))?;
     for Place { address, tls } in places {
         let s = if *tls { "s" } else { "" };
         writeln!(out, "  sockets   ws{s}://{address}{prefix}/app/KEY")?;
         writeln!(out, "  HTTP API  http{s}://{address}{prefix}/apps/ID/events")?;
+    }
+    if let Some(path) = unix {
+        writeln!(out, "  both      unix:{}", path.display())?;
     }
     for app in apps.iter().take(SHOWN) {
         let note = match (apps.is_development(), app.enabled) {
@@ -123,7 +139,7 @@ mod tests {
     #[test]
     fn an_address_with_tls_is_told_as_such() {
         let place = Place { tls: true, ..address("127.0.0.1:6001") };
-        let text = text(&Apps::development(), &[place], "", false);
+        let text = text(&Apps::development(), &[place], None, "", false);
         for part in [
             "wss://127.0.0.1:6001/app/KEY",
             "https://127.0.0.1",
@@ -137,7 +153,7 @@ mod tests {
 
     #[test]
     fn fr_136_version_addresses_and_apps_are_told() {
-        let text = text(&Apps::development(), &[address("127.0.0.1:6001")], "", false);
+        let text = text(&Apps::development(), &[address("127.0.0.1:6001")], None, "", false);
         for part in [
             concat!("tidings ", env!("CARGO_PKG_VERSION"), " is up"),
             "ws://127.0.0.1:6001/app/KEY",
@@ -151,7 +167,7 @@ mod tests {
 
     #[test]
     fn fr_137_addresses_have_the_prefix() {
-        let text = text(&Apps::development(), &[address("[::1]:80")], "/ws", false);
+        let text = text(&Apps::development(), &[address("[::1]:80")], None, "/ws", false);
         for part in ["ws://[::1]:80/ws/app/KEY", "http://[::1]:80/ws/apps/ID", r#"wsPath: "/ws""#] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -161,7 +177,7 @@ mod tests {
     fn of_many_apps_the_first_are_told_and_the_rest_counted() {
         let app = |i: usize| App::new(format!("id{i}"), format!("key{i}"), "s");
         let apps = Apps::new((0..SHOWN + 2).map(app).collect()).unwrap();
-        let text = text(&apps, &[address("127.0.0.1:1")], "", false);
+        let text = text(&apps, &[address("127.0.0.1:1")], None, "", false);
         assert!(text.contains("ID id19 ") && !text.contains("ID id20 "), "{text}");
         assert!(text.contains("and 2 more"), "{text}");
     }
@@ -169,7 +185,7 @@ mod tests {
     #[test]
     fn a_secret_of_an_own_app_is_not_told() {
         let apps = Apps::new(vec![App::new("1", "k", "hunter2")]).unwrap();
-        let text = text(&apps, &[address("0.0.0.0:1")], "", false);
+        let text = text(&apps, &[address("0.0.0.0:1")], None, "", false);
         assert!(!text.contains("hunter2") && text.contains("THE-SECRET"), "{text}");
         assert!(text.contains(r#"wsHost: "127.0.0.1""#), "{text}");
     }

@@ -185,6 +185,7 @@ async fn serve(settings: Settings, reload: Reload) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     let (dev, prefix) = (reload.dev, settings.server.path_prefix.clone());
+    let unix = settings.server.listen_unix.clone();
     let server = Server::builder()
         .config(settings.server)
         .checked_apps(settings.apps)
@@ -201,7 +202,7 @@ async fn serve(settings: Settings, reload: Reload) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     // Whoever started it may have closed its end of the pipe, which is no reason not to serve.
-    let banner = banner::text(server.apps(), &places(&server), &prefix, dev);
+    let banner = banner::text(server.apps(), &places(&server), unix.as_deref(), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
     loop {

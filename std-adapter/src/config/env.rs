@@ -203,6 +203,8 @@ fn is_switch(option: &str) -> bool {
         "enabled"
             | "client_events"
             | "metrics"
+            | "proxy_protocol"
+            | "reuse_port"
             | "subscription_count"
             | "user_authentication"
             | "watchlists"
@@ -348,6 +350,7 @@ mod tests {
             let value = match &*name {
                 "TIDINGS_WEBHOOKS" => "[]",
                 "TIDINGS_BACKPLANE" => "redis://127.0.0.1",
+                "TIDINGS_TRUSTED_PROXIES" => "10.0.0.0/8, ::1",
                 _ => "1",
             };
             let env = environment(&[(&name, value)]).unwrap();

@@ -9,6 +9,7 @@ mod error;
 mod file;
 #[cfg(feature = "cli")]
 mod nearest;
+mod network;
 #[cfg(feature = "cli")]
 mod options;
 #[cfg(feature = "cli")]
@@ -31,6 +32,7 @@ use std::time::Duration;
 use crate::server::BackplaneUrl;
 
 pub use certificate::Certificate;
+pub use network::{Network, NetworkError};
 
 #[cfg(feature = "cli")]
 pub(crate) use env::read as read_environment;
@@ -69,6 +71,27 @@ pub struct ServerConfig {
     pub tls_client_ca: Option<PathBuf>,
     /// More certificates, chosen by the name that a client asks for (default none).
     pub certificates: Vec<Certificate>,
+    /// The path of a unix socket where the server listens besides (default none), for a proxy on the same machine.
+    pub listen_unix: Option<PathBuf>,
+    /// The permissions of the unix socket (default `0o660`: its user and its group may connect).
+    pub listen_unix_mode: u32,
+    /// Whether other servers may listen on the same port, so that one can start while another ends (default no).
+    /// All of them must want it, and be of the same user.
+    pub reuse_port: bool,
+    /// Whether every connection begins with the PROXY protocol, version 1 or 2 (default no). Then one without it is
+    /// refused, and the address in it is that of the client. Only the proxy may be able to connect.
+    pub proxy_protocol: bool,
+    /// The proxies whose word on the client's address counts (default none): of `X-Forwarded-For`, else `Forwarded`, the
+    /// rightmost address that is none of them.
+    pub trusted_proxies: Vec<Network>,
+    /// Connections that one address may have at once, of IPv6 one /64 network (default `None`, no limit). A further one
+    /// is closed with 4100, or answered with 429. Where the address is not known, as on a unix socket, nothing is counted.
+    pub max_connections_per_address: Option<u32>,
+    /// Connections that are accepted in a second (default `None`, no limit). Further ones wait with the system.
+    pub max_accepts_per_second: Option<u32>,
+    /// Connections whose first request has not come, nor their TLS handshake ended (default 4,096). Further ones
+    /// wait with the system, until one of them is done or has used up its [time](Self::handshake_timeout).
+    pub max_pending_handshakes: u32,
     /// A path before both `/app/…` and `/apps/…`, such as `/ws` (default none). Written with a
     /// slash at its start and none at its end.
     pub path_prefix: Box<str>,
@@ -167,6 +190,14 @@ impl Default for ServerConfig {
             tls_key: None,
             tls_client_ca: None,
             certificates: Vec::new(),
+            listen_unix: None,
+            listen_unix_mode: 0o660,
+            reuse_port: false,
+            proxy_protocol: false,
+            trusted_proxies: Vec::new(),
+            max_connections_per_address: None,
+            max_accepts_per_second: None,
+            max_pending_handshakes: 4096,
             path_prefix: "".into(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             max_message_bytes: 128 * 1024,

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::value::{Backplane, Bound, Seconds, SecretText, Text};
+use super::Network;
+use super::value::{Backplane, Bound, List, Mode, Seconds, SecretText, Text};
 use super::webhooks::Webhooks;
 
 /// Options that can be held against others of their kind.
@@ -70,6 +71,30 @@ options! {
         /// PEM file with the authorities of which clients must show a certificate [default: none]
         #[arg(long, value_name = "FILE", help_heading = "TLS")]
         tls_client_ca: PathBuf,
+        /// Unix socket to listen on besides, for a proxy on this machine [default: none]
+        #[arg(long, value_name = "PATH", help_heading = "Server")]
+        listen_unix: PathBuf,
+        /// Permissions of the unix socket [default: 0660]
+        #[arg(long, value_name = "OCTAL", help_heading = "Server")]
+        listen_unix_mode: Mode,
+        /// Whether another server may start on the port while this one ends [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Server", num_args = 0..=1, default_missing_value = "true")]
+        reuse_port: bool,
+        /// Whether every connection begins with the PROXY protocol [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Proxies", num_args = 0..=1, default_missing_value = "true")]
+        proxy_protocol: bool,
+        /// Proxies that are believed whom they speak for: addresses and networks, with commas [default: none]
+        #[arg(long, value_name = "LIST", help_heading = "Proxies")]
+        trusted_proxies: List<Network>,
+        /// Connections of one address at once [default: unlimited]
+        #[arg(long, value_name = "COUNT", help_heading = "Bounds of the server")]
+        max_connections_per_address: Bound,
+        /// Connections that are accepted in a second [default: unlimited]
+        #[arg(long, value_name = "COUNT", help_heading = "Bounds of the server")]
+        max_accepts_per_second: Bound,
+        /// Connections at once whose first request has not come [default: 4096]
+        #[arg(long, value_name = "COUNT", help_heading = "Bounds of the server")]
+        max_pending_handshakes: u32,
         /// Path before both /app/… and /apps/…, such as /ws [default: none]
         #[arg(long, value_name = "PATH", help_heading = "Server")]
         path_prefix: Text,

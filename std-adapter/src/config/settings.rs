@@ -79,6 +79,17 @@ fn doors(options: &mut ServerOptions) -> ServerConfig {
     config.tls_key = options.tls_key.take();
     config.tls_client_ca = options.tls_client_ca.take();
     config.certificates = certificates(options.certificates.take());
+    config.listen_unix = options.listen_unix.take();
+    config.listen_unix_mode =
+        options.listen_unix_mode.map_or(config.listen_unix_mode, |mode| mode.0);
+    config.reuse_port = options.reuse_port.unwrap_or(config.reuse_port);
+    config.proxy_protocol = options.proxy_protocol.unwrap_or(config.proxy_protocol);
+    config.trusted_proxies = options.trusted_proxies.take().unwrap_or_default().0;
+    config.max_connections_per_address =
+        options.max_connections_per_address.and_then(|bound| bound.0);
+    config.max_accepts_per_second = options.max_accepts_per_second.and_then(|bound| bound.0);
+    config.max_pending_handshakes =
+        options.max_pending_handshakes.unwrap_or(config.max_pending_handshakes);
     config
 }
 
@@ -196,6 +207,9 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     let queue = config.max_queue_bytes as usize;
     least("max_queue_bytes", queue, 16 * 1024, "at least 16384 are needed for one event")?;
     for (name, value) in [
+        ("max_pending_handshakes", config.max_pending_handshakes),
+        ("max_accepts_per_second", config.max_accepts_per_second.unwrap_or(u32::MAX)),
+        ("max_connections_per_address", config.max_connections_per_address.unwrap_or(u32::MAX)),
         ("max_webhook_batch", config.max_webhook_batch),
         ("max_webhook_queue", config.max_webhook_queue),
         ("max_feed_queue", config.max_feed_queue),

@@ -181,12 +181,17 @@ fn every_option_of_the_server_reaches_the_configuration() {
         backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\nlog = \"warn\"\n\
         metrics = true\nmetrics_host = \"m\"\nmetrics_port = 28\nmetrics_prefix = \"a_\"\nmetrics_soketi_prefix = \"b_\"\n\
         tls_port = 27\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_client_ca = \"ca\"\n\
+        listen_unix = \"u\"\nlisten_unix_mode = \"0600\"\nreuse_port = true\n\
+        proxy_protocol = true\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n\
+        max_connections_per_address = 28\nmax_accepts_per_second = 29\nmax_pending_handshakes = 30\n\
         [[certificates]]\ncert = \"c2\"\nkey = \"k2\"\nnames = [\"n\"]\n";
     let settings = load_file(text).unwrap();
     assert_eq!(settings.log.as_deref(), Some("warn"));
     let expected = "ServerConfig { host: \"h\", port: 1, tls_port: Some(27), tls_cert: Some(\"c\"), tls_key: Some(\"k\"), \
         tls_client_ca: Some(\"ca\"), certificates: [Certificate { cert: \"c2\", key: \"k2\", \
-        names: [\"n\"] }], path_prefix: \"/p\", threads: 2, \
+        names: [\"n\"] }], listen_unix: Some(\"u\"), listen_unix_mode: 384, reuse_port: true, proxy_protocol: true, \
+        trusted_proxies: [Network(10.0.0.0/8), Network(::1/128)], max_connections_per_address: Some(28), \
+        max_accepts_per_second: Some(29), max_pending_handshakes: 30, path_prefix: \"/p\", threads: 2, \
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
         pong_timeout: 11s, close_timeout: 12s, user_authentication_timeout: 13s, \

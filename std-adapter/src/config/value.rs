@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 use crate::server::{BackplaneError, BackplaneUrl};
 
@@ -169,6 +170,72 @@ impl<'de> Deserialize<'de> for Backplane {
     }
 }
 
+/// The permissions of a file, as octal digits. They are a text, since TOML takes `0660` for a mistake and `660` for
+/// another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mode(pub(crate) u32);
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mode = u32::from_str_radix(text.trim(), 8).ok().filter(|mode| *mode <= 0o777);
+        mode.map(Self)
+            .ok_or_else(|| format!("`{text}` is not a text of octal digits such as \"0660\""))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A list: in a file as such, or a text with commas as elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: FromStr> FromStr for List<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T>(PhantomData<T>);
+        impl<'de, T: FromStr<Err: fmt::Display>> Visitor<'de> for ListVisitor<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts, or a text with commas")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<List<T>, E> {
+                text.parse().map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(text) = list.next_element::<String>()? {
+                    items.push(text.parse().map_err(de::Error::custom)?);
+                }
+                Ok(List(items))
+            }
+        }
+        from.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
 /// A number, or no bound at all: `"unlimited"`, or -1 as Soketi writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound(pub(crate) Option<u32>);
@@ -225,6 +292,15 @@ mod tests {
         assert_eq!(span("7s"), Ok(Duration::from_secs(7)));
         for bad in ["", "soon", "-1", "NaN", "inf", "1e300"] {
             assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_octal() {
+        assert_eq!("0660".parse(), Ok(Mode(0o660)));
+        assert_eq!("600".parse(), Ok(Mode(0o600)));
+        for bad in ["", "8", "rw", "1000", "-1"] {
+            assert!(bad.parse::<Mode>().is_err(), "{bad}");
         }
     }
 

@@ -3,14 +3,15 @@
 use super::backplane::{self, Backplane};
 use super::handle::{Doors, ServerHandle, Thread};
 use super::hub::Hub;
-use super::listener::{self, CertificateError, Listener, Secure};
+use super::listener::{self, Bound, CertificateError, Gate, Listener, Secure};
 use super::metrics;
 use super::shard::Shard;
 use super::webhook;
 use crate::app::{App, AppError, Apps};
 use crate::config::ServerConfig;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use thiserror::Error;
 use tokio::task::LocalSet;
 
@@ -36,11 +37,17 @@ pub struct ServerBuilder {
     dev: bool,
 }
 
-/// An address to listen on.
+/// What to listen on.
 #[derive(Debug)]
-struct Listen {
-    address: String,
-    tls: bool,
+enum Listen {
+    Address { address: String, tls: bool },
+    Unix(PathBuf),
+}
+
+impl Listen {
+    const fn is_tls(&self) -> bool {
+        matches!(self, Self::Address { tls: true, .. })
+    }
 }
 
 /// Why a server could not start.
@@ -138,28 +145,41 @@ impl ServerBuilder {
     /// Without one the server has no listener of its own: mount its
     /// [`service`](ServerHandle::service) instead.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen.push(Listen { address: address.into(), tls: false });
+        self.listen.push(Listen::Address { address: address.into(), tls: false });
         self
     }
 
     /// Adds an address to listen on where TLS is spoken, with the certificates of the configuration.
     pub fn listen_tls(mut self, address: impl Into<String>) -> Self {
-        self.listen.push(Listen { address: address.into(), tls: true });
+        self.listen.push(Listen::Address { address: address.into(), tls: true });
+        self
+    }
+
+    /// Adds a unix socket to listen on, at this path and with the permissions that the configuration states. A
+    /// socket that nobody listens at any more is replaced; it goes when the server ends.
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.listen.push(Listen::Unix(path.into()));
         self
     }
 
     /// Adds the addresses that the configuration made so far states: its host with its port, and with its port for
     /// TLS. Without the latter the port speaks TLS if there is a certificate.
+    /// The unix socket, if there is one, comes besides.
     pub fn listen_as_configured(self) -> Self {
         let address = |port: u16| match &*self.config.host {
             host if host.contains(':') => format!("[{host}]:{port}"),
             host => format!("{host}:{port}"),
         };
         let (first, second) = (address(self.config.port), self.config.tls_port.map(address));
-        match second {
+        let unix = self.config.listen_unix.clone();
+        let listening = match second {
             Some(second) => self.listen(first).listen_tls(second),
             None if self.config.has_certificates() => self.listen_tls(first),
             None => self.listen(first),
+        };
+        match unix {
+            Some(path) => listening.listen_unix(path),
+            None => listening,
         }
     }
 
@@ -218,12 +238,23 @@ impl ServerBuilder {
 
     /// Takes all addresses that are listened on.
     fn bind(&self, apps: &Apps) -> Result<(Vec<Listener>, Doors), StartError> {
-        let secure = match self.listen.iter().any(|listen| listen.tls) {
+        let secure = match self.listen.iter().any(Listen::is_tls) {
             true => Some(Secure::load(&self.config)?),
             false => None,
         };
+        let gate = Gate::new(&self.config);
         let (mut listeners, mut doors) = (Vec::new(), Doors { secure, ..Doors::default() });
-        for Listen { address, tls } in &self.listen {
+        for listen in &self.listen {
+            let (address, tls) = match listen {
+                Listen::Address { address, tls } => (address, *tls),
+                Listen::Unix(path) => {
+                    let bound = listener::bind_unix(path, self.config.listen_unix_mode);
+                    let address = format!("unix:{}", path.display());
+                    let bound = bound.map_err(|source| StartError::Listen { address, source })?;
+                    listeners.push(Listener { bound, secure: None, gate: gate.clone() });
+                    continue;
+                }
+            };
             for resolved in resolve(address)? {
                 if self.dev && !resolved.ip().is_loopback() {
                     return Err(StartError::DevModeExposed { address: resolved });
@@ -232,14 +263,15 @@ impl ServerBuilder {
                     return Err(StartError::DevelopmentAppExposed { address: resolved });
                 }
                 let failed = |source| StartError::Listen { address: address.clone(), source };
-                let bound = listener::bind(resolved).map_err(failed)?;
+                let bound = listener::bind(resolved, self.config.reuse_port).map_err(failed)?;
+                let bound = Bound::Tcp(bound);
                 let found = bound.address().map_err(failed)?;
-                doors.addresses.push(found);
-                if *tls {
-                    doors.tls_addresses.push(found);
+                doors.addresses.extend(found);
+                if tls {
+                    doors.tls_addresses.extend(found);
                 }
-                let secure = doors.secure.clone().filter(|_| *tls);
-                listeners.push(Listener { bound, secure });
+                let secure = doors.secure.clone().filter(|_| tls);
+                listeners.push(Listener { bound, secure, gate: gate.clone() });
             }
         }
         Ok((listeners, doors))
@@ -247,12 +279,12 @@ impl ServerBuilder {
 }
 
 /// The listener that metrics are scraped from.
-fn bind_metrics(config: &ServerConfig) -> Result<listener::Bound, StartError> {
+fn bind_metrics(config: &ServerConfig) -> Result<TcpListener, StartError> {
     let (host, port) = (&config.metrics_host, config.metrics_port);
     let address =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let resolved = resolve(&address)?;
-    let bound = resolved.first().map(|first| listener::bind(*first));
+    let bound = resolved.first().map(|first| listener::bind(*first, config.reuse_port));
     let none = || io::Error::from(io::ErrorKind::NotFound);
     let bound = bound.unwrap_or_else(|| Err(none()));
     bound.map_err(|source| StartError::Listen { address, source })

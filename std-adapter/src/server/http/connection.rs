@@ -1,6 +1,7 @@
 //! HTTP on a stream of a shard, by hyper.
 
 use super::{handle, plain, upgrade};
+use crate::server::listener::Slot;
 use crate::server::metrics::Made;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
@@ -20,6 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct Rewound {
     pub(crate) read: Bytes,
     pub(crate) stream: Stream,
+    /// Its place among the connections of its address.
+    pub(crate) slot: Option<Box<Slot>>,
 }
 
 impl AsyncRead for Rewound {
@@ -36,7 +39,7 @@ impl AsyncRead for Rewound {
         }
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Pair(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => {
                 let n = ready!(stream.poll_read(cx, buf.initialize_unfilled()))?;
                 buf.advance(n);
@@ -53,7 +56,7 @@ macro_rules! forward {
                 let $stream = Pin::new(stream);
                 $do
             }
-            Stream::Pair(stream) => {
+            Stream::Unix(stream) => {
                 let $stream = Pin::new(stream);
                 $do
             }
@@ -94,14 +97,21 @@ impl AsyncWrite for Rewound {
 }
 
 /// Serves requests on a stream until it ends or the server drains; `read` came first.
-pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
+pub(crate) async fn serve(
+    shard: Rc<Shard>,
+    stream: Stream,
+    read: Vec<u8>,
+    slot: Option<Box<Slot>>,
+) {
     match plain::serve(&shard, &stream, read).await {
         plain::Ended::Closed => stream.say_goodbye(),
-        plain::Ended::Foreign(read) => Box::pin(by_hyper(shard, stream, read)).await,
+        plain::Ended::Foreign(read) => {
+            Box::pin(by_hyper(shard, Rewound { read: read.into(), stream, slot })).await;
+        }
     }
 }
 
-async fn by_hyper(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
+async fn by_hyper(shard: Rc<Shard>, stream: Rewound) {
     let hub = shard.hub.clone();
     let counted = Rc::clone(&shard);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -117,7 +127,7 @@ async fn by_hyper(shard: Rc<Shard>, stream: Stream, read: Vec<u8>) {
         }
     });
     let config = shard.hub.config();
-    let io = TokioIo::new(Rewound { read: read.into(), stream });
+    let io = TokioIo::new(stream);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(config.keep_alive_timeout)

@@ -4,6 +4,7 @@
 use super::connection::Rewound;
 use crate::server::hub::Hub;
 use crate::server::hub::mail::Mail;
+use crate::server::listener::Slot;
 use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::socket::{Adopted, Detached, Stream};
 use bytes::Bytes;
@@ -100,13 +101,13 @@ async fn take_over(hub: Hub, upgrade: OnUpgrade, target: Box<str>) {
         }
     };
     match detach(upgraded) {
-        Under::System(Ok(stream), leftover) => give(&hub, stream, leftover, target),
-        Under::System(Err(error), _) => tracing::warn!(%error, "cannot take a socket over"),
+        Under::System(Ok(stream), leftover, slot) => give(&hub, stream, leftover, target, slot),
+        Under::System(Err(error), ..) => tracing::warn!(%error, "cannot take a socket over"),
         Under::Foreign(foreign) => {
             // A stream of another kind, TLS for one: a pair of sockets carries its bytes.
             let Ok((ours, theirs)) = UnixStream::pair() else { return };
             let Ok(theirs) = theirs.into_std() else { return };
-            give(&hub, Detached::Pair(theirs), Bytes::new(), target);
+            give(&hub, Detached::Unix(theirs), Bytes::new(), target, None);
             let (mut foreign, mut ours) = (TokioIo::new(foreign), ours);
             let copied = tokio::io::copy_bidirectional_with_sizes(
                 &mut foreign,
@@ -121,15 +122,15 @@ async fn take_over(hub: Hub, upgrade: OnUpgrade, target: Box<str>) {
     }
 }
 
-fn give(hub: &Hub, stream: Detached, leftover: Bytes, target: Box<str>) {
-    let adopted = Adopted::Upgraded { stream, leftover, target };
+fn give(hub: &Hub, stream: Detached, leftover: Bytes, target: Box<str>, slot: Option<Box<Slot>>) {
+    let adopted = Adopted::Upgraded { stream, leftover, target, slot };
     hub.send(hub.next_shard(), Mail::Adopt(Box::new(adopted)));
 }
 
 /// What lies under an upgraded stream.
 enum Under {
-    /// A socket of the system, with what was read too far.
-    System(io::Result<Detached>, Bytes),
+    /// A socket of the system, with what was read too far, and its place among those of its address.
+    System(io::Result<Detached>, Bytes, Option<Box<Slot>>),
     Foreign(Upgraded),
 }
 
@@ -139,20 +140,22 @@ fn detach(upgraded: Upgraded) -> Under {
             let rewound = parts.io.into_inner();
             // What hyper has taken comes before what it has not.
             let leftover = [&parts.read_buf[..], &rewound.read[..]].concat();
-            return Under::System(rewound.stream.detach(), leftover.into());
+            return Under::System(rewound.stream.detach(), leftover.into(), rewound.slot);
         }
         Err(upgraded) => upgraded,
     };
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let stream = Stream::Tcp(parts.io.into_inner());
-            return Under::System(stream.detach(), parts.read_buf);
+            return Under::System(stream.detach(), parts.read_buf, None);
         }
         Err(upgraded) => upgraded,
     };
     // hyper-util's automatic server, which axum uses, wraps the stream once more.
     match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => Under::System(Stream::Tcp(parts.io.into_inner()).detach(), parts.read_buf),
+        Ok(parts) => {
+            Under::System(Stream::Tcp(parts.io.into_inner()).detach(), parts.read_buf, None)
+        }
         Err(upgraded) => Under::Foreign(upgraded),
     }
 }

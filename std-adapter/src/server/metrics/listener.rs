@@ -4,7 +4,6 @@
 use super::render;
 use crate::server::http::{json_answer, probe};
 use crate::server::hub::Hub;
-use crate::server::listener::Bound;
 use crate::server::thread::Thread;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -34,8 +33,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn spawn(hub: Hub, bound: Bound) -> io::Result<Self> {
-        let address = bound.address()?;
+    pub(crate) fn spawn(hub: Hub, bound: std::net::TcpListener) -> io::Result<Self> {
+        let address = bound.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let thread = Thread::spawn("tidings-metrics".into(), move |runtime| {
             runtime.block_on(accept(hub, bound, stopped));
@@ -54,8 +53,8 @@ impl Listener {
     }
 }
 
-async fn accept(hub: Hub, bound: Bound, mut stopped: watch::Receiver<bool>) {
-    let listener = match TcpListener::from_std(bound.into_inner()) {
+async fn accept(hub: Hub, bound: std::net::TcpListener, mut stopped: watch::Receiver<bool>) {
+    let listener = match TcpListener::from_std(bound) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "metrics cannot be served"),
     };

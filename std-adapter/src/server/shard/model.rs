@@ -194,7 +194,7 @@ impl World {
         let (ours, peer) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();
-        let stream = Stream::attach(Detached::Pair(ours)).unwrap();
+        let stream = Stream::attach(Detached::Unix(ours)).unwrap();
         stream.writable().await.unwrap();
         self.serial += 1;
         let (shard, socket_id) = (&self.shards[at], SocketId::new(1, self.serial));

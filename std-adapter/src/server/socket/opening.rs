@@ -7,18 +7,22 @@ use super::tls::Tls;
 use crate::app::App;
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
+use crate::server::listener::proxy::{self, Said};
+use crate::server::listener::{Crowded, Gate, Slot};
 use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
 use crate::server::steps::STEPS;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tidings_core::io::{Parse, TxBuf};
 use tidings_core::pusher::server::ServerConn;
 use tidings_core::pusher::{ConnectTarget, ErrorCode, SocketId, check_protocol};
 use tidings_core::websocket::handshake::{HeadLimits, HeadScanner, Refusal, UpgradeRequest};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Room for the answer to an opening handshake: the 101 and the first frames.
 const REPLY_BYTES: usize = 2048;
@@ -27,16 +31,30 @@ const REPLY_BYTES: usize = 2048;
 #[derive(Debug)]
 pub(crate) enum Adopted {
     /// Accepted, nothing read.
-    Raw(Detached, Arrival),
+    Raw(Detached, Box<Arrival>),
     /// The handshake has been answered by another HTTP server; `leftover` came after it.
-    Upgraded { stream: Detached, leftover: Bytes, target: Box<str> },
+    Upgraded { stream: Detached, leftover: Bytes, target: Box<str>, slot: Option<Box<Slot>> },
 }
 
 /// What is known of a connection when it is accepted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
     /// The TLS that it must speak.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) gate: Arc<Gate>,
+    /// The address of who connected, if it has one.
+    pub(crate) from: Option<IpAddr>,
+    /// Counts it among those that are on their way in.
+    #[expect(dead_code, reason = "it counts as long as it is there")]
+    pub(crate) pending: Option<OwnedSemaphorePermit>,
+}
+
+/// A stream that has shown what it is for.
+struct Opened {
+    stream: Stream,
+    opening: Opening,
+    /// Its place among the connections of its address.
+    slot: Option<Box<Slot>>,
 }
 
 /// What a stream turns out to be.
@@ -64,39 +82,86 @@ pub(crate) fn adopt(shard: &Rc<Shard>, adopted: Adopted) {
                 tokio::task::spawn_local(serve(shard, stream, arrival));
             }
         }
-        Adopted::Upgraded { stream, leftover, target } => {
+        Adopted::Upgraded { stream, leftover, target, slot } => {
             let Ok(stream) = Stream::attach(stream) else { return };
             let opening = admit(&shard, &target, Vec::new(), &leftover);
-            tokio::task::spawn_local(go_on(shard, stream, opening));
+            tokio::task::spawn_local(go_on(shard, Opened { stream, opening, slot }));
         }
     }
 }
 
 /// Serves a freshly accepted stream until its end.
-pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, arrival: Arrival) {
+pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, arrival: Box<Arrival>) {
     let patience = shard.hub.config().handshake_timeout;
     // Who says nothing for so long gets no answer either.
     let opened = tokio::time::timeout(patience, open(&shard, stream, arrival)).await;
-    if let Ok(Some((stream, opening))) = opened {
-        go_on(shard, stream, opening).await;
+    if let Ok(Some(opened)) = opened {
+        go_on(shard, opened).await;
     }
 }
 
-/// Finds out what a stream is for; `None` when it has no TLS and should.
-async fn open(shard: &Rc<Shard>, stream: Stream, arrival: Arrival) -> Option<(Stream, Opening)> {
-    let stream = match (stream, arrival.tls) {
-        (Stream::Tcp(stream), Some(tls)) => match Box::pin(Tls::accept(stream, tls)).await {
-            Ok(stream) => Stream::Tls(Box::new(stream)),
-            // The peer may be reading why.
-            Err(refused) => return refused.map(|stream| (Stream::Tcp(stream.0), Opening::Told)),
-        },
+/// Finds out what a stream is for, and from whom it is; `None` when it is of no use.
+async fn open(shard: &Rc<Shard>, stream: Stream, mut arrival: Box<Arrival>) -> Option<Opened> {
+    let mut read = Vec::new();
+    if arrival.gate.proxied {
+        match Box::pin(read_proxy_header(shard, &stream, &mut read)).await? {
+            Ok(told) => arrival.from = told.or(arrival.from),
+            // One that waits for TLS would not understand the words.
+            Err(_) if arrival.tls.is_some() => return None,
+            Err(opening) => return Some(Opened { stream, opening, slot: None }),
+        }
+    }
+    let stream = match (stream, arrival.tls.take()) {
+        (Stream::Tcp(stream), Some(tls)) => {
+            match Box::pin(Tls::accept(stream, tls, std::mem::take(&mut read))).await {
+                Ok(stream) => Stream::Tls(Box::new(stream)),
+                Err(refused) => {
+                    // The peer may be reading why.
+                    let stream = Stream::Tcp(refused?.0);
+                    return Some(Opened { stream, opening: Opening::Told, slot: None });
+                }
+            }
+        }
         (stream, _) => stream,
     };
-    let opening = read_head(shard, &stream).await;
-    Some((stream, opening))
+    let (opening, slot) = read_head(shard, &stream, &arrival, read).await;
+    Some(Opened { stream, opening, slot })
 }
 
-async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
+/// Reads whom the proxy speaks for, if it says so; what came after it stays in `read`. The inner error is what one is told
+/// who comes without a proxy, and `None` means that it is gone.
+async fn read_proxy_header(
+    shard: &Rc<Shard>,
+    stream: &Stream,
+    read: &mut Vec<u8>,
+) -> Option<Result<Option<IpAddr>, Opening>> {
+    loop {
+        stream.readable().await.ok()?;
+        let mut scratch = shard.scratch.borrow_mut();
+        match stream.try_read(&mut scratch.rx) {
+            Ok(0) => return None,
+            Ok(n) => read.extend_from_slice(&scratch.rx[..n]),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(_) => return None,
+        }
+        drop(scratch);
+        match proxy::parse(read) {
+            Said::NeedMore => {}
+            Said::For { client, len } => {
+                read.drain(..len);
+                return Some(Ok(client));
+            }
+            Said::Nothing => {
+                tracing::debug!("a connection does not begin with the PROXY protocol");
+                let reason = "Only a proxy that speaks the PROXY protocol may connect here";
+                return Some(Err(broken(shard, Refusal::new(400, reason))));
+            }
+        }
+    }
+}
+
+async fn go_on(shard: Rc<Shard>, opened: Opened) {
+    let Opened { stream, opening, slot } = opened;
     match opening {
         Opening::Socket { app, core, socket_id, reply, leftover } => {
             let max_waiting = shard.hub.config().max_queue_bytes as usize;
@@ -118,7 +183,9 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
         Opening::Refused { core, reply } => {
             Box::pin(reading::part(shard, stream, core, reply)).await;
         }
-        Opening::Http(bytes) => Box::pin(http::connection::serve(shard, stream, bytes)).await,
+        Opening::Http(bytes) => {
+            return Box::pin(http::connection::serve(shard, stream, bytes, slot)).await;
+        }
         Opening::Broken(reply) => {
             let _ = stream.try_write(&reply); // a peer that cannot take one answer gets none
             let patience = shard.hub.config().close_timeout;
@@ -130,40 +197,56 @@ async fn go_on(shard: Rc<Shard>, stream: Stream, opening: Opening) {
         }
         Opening::Gone => stream.say_goodbye(),
     }
+    drop(slot);
 }
 
-async fn read_head(shard: &Rc<Shard>, stream: &Stream) -> Opening {
-    // A head that comes in one piece, as nearly all do, is never copied.
-    let mut earlier = Vec::new();
-    // One that comes byte by byte costs no more than that.
+async fn read_head(
+    shard: &Rc<Shard>,
+    stream: &Stream,
+    arrival: &Arrival,
+    mut earlier: Vec<u8>,
+) -> (Opening, Option<Box<Slot>>) {
+    // One that comes byte by byte costs no more than its bytes.
     let mut scanner = HeadScanner::new();
+    if !earlier.is_empty()
+        && let Some(decided) = decide(shard, arrival, &mut scanner, &earlier)
+    {
+        return decided;
+    }
+    let gone = (Opening::Gone, None);
     loop {
         if stream.readable().await.is_err() {
-            return Opening::Gone;
+            return gone;
         }
         let mut scratch = shard.scratch.borrow_mut();
         let n = match stream.try_read(&mut scratch.rx) {
-            Ok(0) => return Opening::Gone,
+            Ok(0) => return gone,
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(_) => return Opening::Gone,
+            Err(_) => return gone,
         };
         let read = &scratch.rx[..n];
+        // A head that comes in one piece, as nearly all do, is never copied.
         let input: Cow<'_, [u8]> = if earlier.is_empty() {
             Cow::Borrowed(read)
         } else {
             earlier.extend_from_slice(read);
             Cow::Owned(std::mem::take(&mut earlier))
         };
-        match decide(shard, &mut scanner, &input) {
-            Some(opening) => return opening,
+        match decide(shard, arrival, &mut scanner, &input) {
+            Some(decided) => return decided,
             None => earlier = input.into_owned(),
         }
     }
 }
 
 /// Decides on the head at the front of `input`; `None` while it is not complete.
-fn decide(shard: &Shard, scanner: &mut HeadScanner, input: &[u8]) -> Option<Opening> {
+fn decide(
+    shard: &Shard,
+    arrival: &Arrival,
+    scanner: &mut HeadScanner,
+    input: &[u8],
+) -> Option<(Opening, Option<Box<Slot>>)> {
     let config = shard.hub.config();
     let limits = HeadLimits::new()
         .max_bytes(config.max_head_bytes as usize)
@@ -171,18 +254,35 @@ fn decide(shard: &Shard, scanner: &mut HeadScanner, input: &[u8]) -> Option<Open
     let (head, consumed) = match scanner.request(input, limits) {
         Ok(Parse::Done { value, consumed }) => (value, consumed),
         Ok(Parse::NeedMore { .. }) => return None,
-        Err(error) => {
-            return Some(broken(shard, Refusal::from(error)));
-        }
+        Err(error) => return Some((broken(shard, Refusal::from(error)), None)),
     };
-    if !head.wants_upgrade() {
-        return Some(Opening::Http(input.to_vec()));
+    let client = arrival.gate.client(arrival.from, &head);
+    let entered = arrival.gate.enter(client);
+    if let Some(client) = client {
+        tracing::debug!(target: STEPS, %client, method = head.method, "request");
     }
-    Some(match UpgradeRequest::from_head(&head) {
-        Err(refusal) => broken(shard, refusal),
-        Ok(request) => {
+    if !head.wants_upgrade() {
+        let refusal = Refusal::new(429, "There are too many connections from this address");
+        return Some(match entered {
+            Ok(slot) => (Opening::Http(input.to_vec()), slot),
+            Err(_) => (broken(shard, refusal), None),
+        });
+    }
+    let leftover = input.get(consumed..).unwrap_or_default();
+    Some(match (UpgradeRequest::from_head(&head), entered) {
+        (Err(refusal), _) => (broken(shard, refusal), None),
+        (Ok(request), Ok(slot)) => {
             let reply = reply_with(|tx| request.accept(None, tx));
-            admit(shard, request.target, reply, input.get(consumed..).unwrap_or_default())
+            (admit(shard, request.target, reply, leftover), slot)
+        }
+        (Ok(request), Err(Crowded { limit })) => {
+            let reply = reply_with(|tx| request.accept(None, tx));
+            let text =
+                format!("There are {limit} connections from this address, which is the limit.");
+            let core = ServerConn::new(new_socket_id(), &shard.protocol, shard.now());
+            let refusal =
+                NotAdmitted { app: None, code: ErrorCode::OVER_CAPACITY, text: text.into() };
+            (turn_away(shard, core, reply, refusal), None)
         }
     })
 }
@@ -214,16 +314,23 @@ fn admit(shard: &Shard, target: &str, mut reply: Vec<u8>, leftover: &[u8]) -> Op
             reply.extend_from_slice(tx.written());
             Opening::Socket { app, core, socket_id, reply, leftover: leftover.to_vec() }
         }
-        Err(refusal) => {
-            let NotAdmitted { app, code, text: message } = refusal;
-            tracing::debug!(target: STEPS, code = code.as_u16(), %message, "socket refused");
-            let refused = Refused::new(RefusalKind::Socket, code.as_u16(), &message);
-            shard.hub.refused(app.as_ref(), refused);
-            let _ = core.refuse(code, &message, now, &mut tx);
-            reply.extend_from_slice(tx.written());
-            Opening::Refused { core, reply }
-        }
+        Err(refusal) => turn_away(shard, core, reply, refusal),
     }
+}
+
+/// Tells a WebSocket why it is not let in, behind the answer to its handshake.
+fn turn_away(
+    shard: &Shard,
+    mut core: ServerConn,
+    mut reply: Vec<u8>,
+    refusal: NotAdmitted,
+) -> Opening {
+    let NotAdmitted { app, code, text: message } = refusal;
+    tracing::debug!(target: STEPS, code = code.as_u16(), %message, "socket refused");
+    let refused = Refused::new(RefusalKind::Socket, code.as_u16(), &message);
+    shard.hub.refused(app.as_ref(), refused);
+    reply.extend_from_slice(&reply_with(|tx| core.refuse(code, &message, shard.now(), tx)));
+    Opening::Refused { core, reply }
 }
 
 /// Why a socket is not let in.

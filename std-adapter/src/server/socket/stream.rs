@@ -11,8 +11,8 @@ use super::tls::{DetachedTls, Tls};
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    /// One end of a pair; what carries the bytes on is behind the other end.
-    Pair(UnixStream),
+    /// One that was accepted, or one end of a pair with what carries the bytes on behind the other end.
+    Unix(UnixStream),
     Tls(Box<Tls>),
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) enum Detached {
     Tcp(std::net::TcpStream),
-    Pair(std::os::unix::net::UnixStream),
+    Unix(std::os::unix::net::UnixStream),
     Tls(Box<DetachedTls>),
 }
 
@@ -28,7 +28,7 @@ macro_rules! each {
     ($stream:expr, $s:ident => $do:expr) => {
         match $stream {
             Stream::Tcp($s) => $do,
-            Stream::Pair($s) => $do,
+            Stream::Unix($s) => $do,
             Stream::Tls($s) => $do,
         }
     };
@@ -39,7 +39,7 @@ impl Stream {
     pub(crate) fn attach(detached: Detached) -> io::Result<Self> {
         Ok(match detached {
             Detached::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)?),
-            Detached::Pair(stream) => Self::Pair(UnixStream::from_std(stream)?),
+            Detached::Unix(stream) => Self::Unix(UnixStream::from_std(stream)?),
             Detached::Tls(stream) => Self::Tls(Box::new(Tls::attach(*stream)?)),
         })
     }
@@ -48,7 +48,7 @@ impl Stream {
     pub(crate) fn detach(self) -> io::Result<Detached> {
         Ok(match self {
             Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
-            Self::Pair(stream) => Detached::Pair(stream.into_std()?),
+            Self::Unix(stream) => Detached::Unix(stream.into_std()?),
             Self::Tls(stream) => Detached::Tls(Box::new(stream.detach()?)),
         })
     }
@@ -71,7 +71,7 @@ impl Stream {
     /// Bytes at the front of what waits that can no longer be taken back, although they have not left.
     pub(crate) fn begun(&self) -> usize {
         match self {
-            Self::Tcp(_) | Self::Pair(_) => 0,
+            Self::Tcp(_) | Self::Unix(_) => 0,
             Self::Tls(stream) => stream.begun(),
         }
     }
@@ -82,7 +82,7 @@ impl Stream {
         let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = match self {
             Self::Tcp(s) => s.try_io(Interest::READABLE, nothing),
-            Self::Pair(s) => s.try_io(Interest::READABLE, nothing),
+            Self::Unix(s) => s.try_io(Interest::READABLE, nothing),
             // It reads until the system says so.
             Self::Tls(_) => return,
         };
@@ -95,7 +95,7 @@ impl Stream {
     pub(crate) async fn writable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(s) => s.writable().await,
-            Self::Pair(s) => s.writable().await,
+            Self::Unix(s) => s.writable().await,
             Self::Tls(s) => s.socket().writable().await,
         }
     }
@@ -121,7 +121,7 @@ impl Stream {
         self.say_goodbye();
         let _ = match self {
             Self::Tcp(s) => socket2::SockRef::from(s).shutdown(how),
-            Self::Pair(s) => socket2::SockRef::from(s).shutdown(how),
+            Self::Unix(s) => socket2::SockRef::from(s).shutdown(how),
             Self::Tls(s) => socket2::SockRef::from(s.socket()).shutdown(how),
         };
     }

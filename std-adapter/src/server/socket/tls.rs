@@ -64,17 +64,20 @@ impl Write for Io<'_> {
 pub(super) struct NoTls(pub(super) TcpStream);
 
 impl Tls {
-    /// Makes the handshake. The caller bounds its time.
+    /// Makes the handshake; `read` came first. The caller bounds its time.
     ///
     /// # Errors
     /// The socket, when the peer could be told what is wrong and may be reading it; `None` when it is gone.
     pub(super) async fn accept(
         tcp: TcpStream,
         config: Arc<rustls::ServerConfig>,
+        read: Vec<u8>,
     ) -> Result<Self, Option<NoTls>> {
         let mut first = [0];
-        if !matches!(tcp.peek(&mut first).await, Ok(1)) {
-            return Err(None);
+        match read.first() {
+            Some(byte) => first = [*byte],
+            None if matches!(tcp.peek(&mut first).await, Ok(1)) => {}
+            None => return Err(None),
         }
         if first != [HANDSHAKE] {
             tracing::debug!("a client speaks no TLS on a port that does");
@@ -84,8 +87,13 @@ impl Tls {
             return Err(Some(NoTls(tcp)));
         }
         let Ok(mut session) = ServerConnection::new(config) else { return Err(None) };
+        let mut read = &read[..];
         while session.is_handshaking() {
-            match session.read_tls(&mut Io(&tcp)) {
+            let taken = match read.is_empty() {
+                true => session.read_tls(&mut Io(&tcp)),
+                false => session.read_tls(&mut read),
+            };
+            match taken {
                 Ok(0) => return Err(None),
                 Ok(_) => {
                     if let Err(error) = session.process_new_packets() {
