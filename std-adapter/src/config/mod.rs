@@ -12,6 +12,7 @@ mod nearest;
 mod network;
 #[cfg(feature = "cli")]
 mod options;
+mod password;
 #[cfg(feature = "cli")]
 mod secret_file;
 #[cfg(feature = "cli")]
@@ -40,6 +41,7 @@ pub(crate) use env::read as read_environment;
 pub(crate) use error::ConfigError;
 #[cfg(feature = "cli")]
 pub(crate) use options::{AppOptions, Compare, ServerOptions};
+pub use password::Password;
 #[cfg(feature = "cli")]
 pub(crate) use settings::Settings;
 
@@ -178,6 +180,12 @@ pub struct ServerConfig {
     /// Begins the names of Soketi's metrics, which are served under that prefix too (default: none, they are served
     /// under [`metrics_prefix`](Self::metrics_prefix) only).
     pub metrics_soketi_prefix: Option<Box<str>>,
+    /// The password of the console in the browser, at `/console` behind
+    /// [`path_prefix`](Self::path_prefix), for the user `admin` (default none: there is no console, except
+    /// in [dev mode](crate::ServerBuilder::dev), where it needs no password unless one is set).
+    pub console_password: Option<Password>,
+    /// Whether the console only shows: it then sends no events and ends no connections (default no).
+    pub console_read_only: bool,
 }
 
 impl Default for ServerConfig {
@@ -232,6 +240,8 @@ impl Default for ServerConfig {
             metrics_port: 9601,
             metrics_prefix: "tidings_".into(),
             metrics_soketi_prefix: None,
+            console_password: None,
+            console_read_only: false,
         }
     }
 }

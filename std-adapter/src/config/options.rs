@@ -200,6 +200,13 @@ options! {
         /// Serves Soketi's metrics under this prefix too, such as soketi_ [default: none]
         #[arg(long, value_name = "TEXT", help_heading = "Metrics")]
         metrics_soketi_prefix: Text,
+        #[arg(
+            help = "Password of the console at /console (user admin); other users of the machine see flags: prefer TIDINGS_CONSOLE_PASSWORD [default: none, no console]",
+            long, value_name = "PASSWORD", help_heading = "Console")]
+        console_password: SecretText,
+        /// Whether the console only shows, and sends and ends nothing [default: false]
+        #[arg(long, value_name = "BOOL", help_heading = "Console", num_args = 0..=1, default_missing_value = "true")]
+        console_read_only: bool,
         /// More certificates, chosen by the name that a client asks for (file only).
         #[arg(skip)]
         certificates: Vec<CertificateEntry>,

@@ -139,6 +139,8 @@ fn server_config(mut options: ServerOptions) -> Result<ServerConfig, ConfigError
         metrics_port: options.metrics_port.unwrap_or(default.metrics_port),
         metrics_prefix: text(options.metrics_prefix, default.metrics_prefix),
         metrics_soketi_prefix: options.metrics_soketi_prefix.map(|prefix| prefix.0.into()),
+        console_password: options.console_password.map(|secret| secret.0.into()),
+        console_read_only: options.console_read_only.unwrap_or(default.console_read_only),
         ..default
     };
     check(&config)?;
@@ -190,6 +192,13 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     least("threads", config.threads, 1, "at least 1 is needed")?;
     let lease = usize::try_from(config.backplane_lease.as_millis()).unwrap_or(usize::MAX);
     least("backplane_lease", lease, 300, "milliseconds: less than 300 would make ghosts of all")?;
+    if config.console_password.as_ref().is_some_and(|password| password.len() < MIN_PASSWORD) {
+        return Err(ConfigError::Option {
+            name: "console_password",
+            value: "too short".to_owned(),
+            rule: "at least 8 characters are needed, and a long random text is better",
+        });
+    }
     if config.threads > MAX_THREADS {
         let value = config.threads.to_string();
         return Err(ConfigError::Option {
@@ -258,6 +267,9 @@ fn check_prefix(name: &'static str, prefix: &str) -> Result<(), ConfigError> {
 }
 
 const MAX_THREADS: usize = 1_024;
+
+/// Characters of a password that others may try to guess.
+const MIN_PASSWORD: usize = 8;
 
 /// A path prefix with a slash at its start and none at its end.
 fn path_prefix(text: &str) -> Result<Box<str>, ConfigError> {

@@ -158,6 +158,7 @@ fn values_out_of_range_name_option_value_and_rule() {
         ("pong_timeout = 0", "option `pong_timeout` is 0"),
         ("metrics_prefix = \"1a\"", "option `metrics_prefix` is `1a`"),
         ("metrics_soketi_prefix = \"a-b\"", "option `metrics_soketi_prefix` is `a-b`"),
+        ("console_password = \"1234567\"", "option `console_password` is too short: at least 8"),
     ] {
         let error = load_file(text).unwrap_err().to_string();
         assert!(error.starts_with(part), "{error}");
@@ -178,7 +179,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
         webhook_batching = true\nwebhook_batch_window = 19\nmax_webhook_batch = 20\n\
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
         feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\n\
-        backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\nlog = \"warn\"\n\
+        backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\n\
+        console_password = \"12345678\"\nconsole_read_only = true\nlog = \"warn\"\n\
         metrics = true\nmetrics_host = \"m\"\nmetrics_port = 28\nmetrics_prefix = \"a_\"\nmetrics_soketi_prefix = \"b_\"\n\
         tls_port = 27\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_client_ca = \"ca\"\n\
         listen_unix = \"u\"\nlisten_unix_mode = \"0600\"\nreuse_port = true\n\
@@ -200,7 +202,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_webhook_batch: 20, max_webhook_queue: 21, max_webhook_queue_bytes: 22, \
         feed_keep_alive: 23s, feed_retention: 24s, max_feed_queue: 25, \
         backplane: Some(redis://***@b), backplane_prefix: \"x\", backplane_lease: 26s, metrics: true, metrics_host: \"m\", metrics_port: 28, \
-        metrics_prefix: \"a_\", metrics_soketi_prefix: Some(\"b_\") }";
+        metrics_prefix: \"a_\", metrics_soketi_prefix: Some(\"b_\"), console_password: Some([redacted]), \
+        console_read_only: true }";
     assert_eq!(format!("{:?}", settings.server), expected);
 }
 

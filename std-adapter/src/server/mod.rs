@@ -21,6 +21,7 @@
 //! locks. A channel is at home on one shard, which gives the channel its one order; an event is
 //! encoded once and goes to each shard with subscribers, which write the same bytes to all of them.
 
+mod attempts;
 pub(crate) mod backplane;
 mod builder;
 mod dev;
@@ -35,6 +36,7 @@ mod refusals;
 mod shard;
 mod socket;
 mod steps;
+mod tap;
 mod thread;
 pub(crate) mod webhook;
 mod wheel;

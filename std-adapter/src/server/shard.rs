@@ -268,6 +268,9 @@ impl Shard {
                 }
                 let _ = reply.send(());
             }
+            Mail::Newest { app, most, reply } => {
+                let _ = reply.send(self.local.borrow().newest(app, most, self.now()));
+            }
             Mail::Adopt(adopted) => socket::adopt(self, *adopted),
             Mail::Drain { spread_ms } => self.drain(spread_ms),
             Mail::Close { conns } => self.close_for_shutdown(&conns),
@@ -280,6 +283,7 @@ impl Shard {
 
     /// Publishes an entry for a channel that is at home here.
     pub(crate) fn publish_now(self: &Rc<Self>, app: u32, hash: u64, entry: Entry) {
+        self.hub.tap().offer(app, &entry);
         let traffic = self.local.borrow().ledger.of(app);
         let counter = match entry.source {
             Source::Application => &traffic.application_events,

@@ -105,7 +105,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, text: text.into(), allow: None, rate: None }
     }
 

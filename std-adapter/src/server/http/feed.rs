@@ -28,8 +28,23 @@ enum Inner {
     Feed(Stream),
 }
 
-/// The next piece, with the listener for those after it.
-type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Listener)>> + Send>>;
+/// Where the pieces of a body without end come from.
+pub(super) trait Pieces: Send {
+    /// The next piece, with the source of those after it; `None` at the end.
+    fn next(self: Box<Self>) -> Next;
+}
+
+/// A piece to come.
+pub(super) type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Box<dyn Pieces>)>> + Send>>;
+
+impl Pieces for Listener {
+    fn next(self: Box<Self>) -> Next {
+        Box::pin(async move {
+            let (bytes, listener) = Self::next(*self).await?;
+            Some((bytes, Box::new(listener) as Box<dyn Pieces>))
+        })
+    }
+}
 
 /// What a listener gets, piece by piece.
 struct Stream {
@@ -59,11 +74,11 @@ impl Body for ResponseBody {
         match &mut self.0 {
             Inner::Whole(body) => Pin::new(body).poll_frame(cx),
             Inner::Feed(stream) => {
-                let Some((bytes, listener)) = ready!(stream.next.as_mut().poll(cx)) else {
+                let Some((bytes, pieces)) = ready!(stream.next.as_mut().poll(cx)) else {
                     self.0 = Inner::Whole(Full::default());
                     return Poll::Ready(None);
                 };
-                stream.next = Box::pin(listener.next());
+                stream.next = pieces.next();
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
         }
@@ -95,7 +110,11 @@ pub(super) fn open(
         return Err(Refusal::draining());
     }
     let wish = wish(query, headers)?;
-    let listener = app.outlet().feed.listen(wish, hub.config());
+    Ok(stream(Box::new(app.outlet().feed.listen(wish, hub.config()))))
+}
+
+/// An answer of server-sent events.
+pub(super) fn stream(pieces: Box<dyn Pieces>) -> Response<ResponseBody> {
     let answer = Answer {
         status: StatusCode::OK,
         content_type: Some("text/event-stream"),
@@ -103,14 +122,12 @@ pub(super) fn open(
         body: Bytes::new(),
         rate: None,
     };
-    let mut response = answer.into_response(false).map(|_| {
-        let next = Box::pin(listener.next());
-        ResponseBody(Inner::Feed(Stream { next }))
-    });
+    let body = ResponseBody(Inner::Feed(Stream { next: pieces.next() }));
+    let mut response = answer.into_response(false).map(|_| body);
     // nginx would gather events otherwise.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 fn wish(query: &str, headers: &HeaderMap) -> Result<Wish, Refusal> {

@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 pub(crate) mod connection;
+mod console;
 mod event;
 mod feed;
 mod health;
@@ -70,6 +71,9 @@ where
         };
         return answer
             .unwrap_or_else(|refusal| refusal.into_answer().into_response(false).map(Into::into));
+    }
+    if console::is_for(hub, call.path) {
+        return Box::pin(console::answer(hub, &parts, body)).await;
     }
     let (mut about, mut received) = (About::default(), 0);
     let answer = match admit(hub, &call, &mut about) {

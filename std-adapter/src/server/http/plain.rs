@@ -19,7 +19,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use tokio::time::Instant;
 
 use super::answer::{Answer, CORS, rate_headers};
-use super::{About, Admission, Call, admit, finish, perform};
+use super::{About, Admission, Call, admit, console, finish, perform};
 use crate::config::ServerConfig;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
@@ -141,8 +141,9 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 let end = ordinary.head + ordinary.length;
                 let call =
                     Call { method: &ordinary.method, path: ordinary.path, query: ordinary.query };
-                if hub.faults().is_some() {
-                    return Rest::Foreign(input.into()); // dev mode has more paths than these
+                // Dev mode has more paths than those of the API.
+                if hub.faults().is_some() || console::is_for(hub, call.path) {
+                    return Rest::Foreign(input.into());
                 }
                 let mut about = About::default();
                 let answer = match admit(hub, &call, &mut about) {

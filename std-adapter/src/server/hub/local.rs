@@ -9,10 +9,12 @@ use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 use std::cell::Cell;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 use tidings_core::pusher::SocketId;
+use tidings_core::time::Instant as Clock;
 
 /// Frames that wait for the end of the tick, each with the socket that must not get it.
 type Due = SmallVec<[(Bytes, Option<SocketId>); 1]>;
@@ -119,6 +121,18 @@ pub(crate) struct Ended {
     pub(crate) user_id: Option<Box<str>>,
 }
 
+/// A connection as it is shown to who watches the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) socket_id: SocketId,
+    /// The user that has signed in.
+    pub(crate) user_id: Option<Box<str>>,
+    /// Subscriptions, those included that are asked for.
+    pub(crate) channels: usize,
+    /// How long it has been there.
+    pub(crate) seconds: u64,
+}
+
 /// A socket that a frame could not be given to, and why.
 pub(crate) type Trouble = (Rc<Conn>, Sent);
 
@@ -146,6 +160,32 @@ impl Local {
 
     pub(crate) fn conns(&self) -> impl Iterator<Item = &Rc<Conn>> {
         self.conns.iter().map(|(_, conn)| conn)
+    }
+
+    /// The `most` connections of an app that began last, in no order.
+    pub(crate) fn newest(&self, app: u32, most: usize, now: Clock) -> Vec<Seen> {
+        // The heap has the oldest of them on top; serials tell who came later.
+        let mut newest: BinaryHeap<(u32, u32)> = BinaryHeap::new();
+        for (slot, conn) in self.conns.iter().filter(|(_, conn)| conn.app.index == app) {
+            let age = self.next_serial.wrapping_sub(conn.at.serial);
+            if newest.len() < most {
+                newest.push((age, u32::try_from(slot).unwrap_or(u32::MAX)));
+            } else if let Some(mut oldest) = newest.peek_mut()
+                && age < oldest.0
+            {
+                *oldest = (age, u32::try_from(slot).unwrap_or(u32::MAX));
+            }
+        }
+        let seen = |(_, slot): (u32, u32)| {
+            let conn = self.conns.get(slot as usize)?;
+            Some(Seen {
+                socket_id: conn.socket_id,
+                user_id: conn.user.borrow().as_ref().map(|user| user.member.id.clone()),
+                channels: conn.subs.borrow().len(),
+                seconds: now.saturating_since(conn.came()).as_secs(),
+            })
+        };
+        newest.into_iter().filter_map(seen).collect()
     }
 
     /// Notes that `conn` wants to be in the channel; `None` when it is or wants so already.

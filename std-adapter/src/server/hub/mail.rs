@@ -5,7 +5,8 @@
 //! whose sockets are concerned. Mail between two shards keeps its order.
 
 use super::{
-    CachedEvent, Entry, Kept, Missed, NodeChange, NodeIndex, Occupancy, Remote, UserMail, Watched,
+    CachedEvent, Entry, Kept, Missed, NodeChange, NodeIndex, Occupancy, Remote, Seen, UserMail,
+    Watched,
 };
 use crate::app::{App, AppSlot, Apps};
 use crate::server::dev::Blow;
@@ -168,6 +169,11 @@ pub(crate) enum Mail {
         user_id: Box<str>,
         reply: mpsc::UnboundedSender<()>,
     },
+    Newest {
+        app: u32,
+        most: usize,
+        reply: mpsc::UnboundedSender<Vec<Seen>>,
+    },
     Adopt(Box<Adopted>),
     /// Close every socket with 4200, spread over `spread_ms`.
     Drain {
@@ -213,6 +219,7 @@ impl std::fmt::Debug for Mail {
             Self::Joined(_) => "Joined",
             Self::Deliver(_) => "Deliver",
             Self::Terminate { .. } => "Terminate",
+            Self::Newest { .. } => "Newest",
             Self::Adopt(_) => "Adopt",
             Self::Drain { .. } => "Drain",
             Self::Close { .. } => "Close",

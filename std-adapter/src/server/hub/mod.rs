@@ -2,6 +2,7 @@
 //!
 //! It knows no wire format: a dialect turns entries into frames and frames into calls.
 
+mod ask;
 mod home;
 mod local;
 pub(crate) mod mail;
@@ -9,9 +10,10 @@ mod presence;
 mod remote;
 mod table;
 mod users;
+mod watching;
 
 pub(crate) use home::{Home, KeptLog, Missed, Outgoing, Work};
-pub(crate) use local::{Ended, Local};
+pub(crate) use local::{Ended, Local, Seen};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
 pub(crate) use remote::{Kept, KeptState, News, NodeChange, NodeIndex, Remote};
@@ -20,21 +22,23 @@ pub(crate) use users::{UserMail, Users, Watched};
 
 use crate::app::{App, AppChanges, AppError, Apps};
 use crate::config::ServerConfig;
+use crate::server::attempts::Attempts;
 use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
 use crate::server::events::{ServerEvent, name};
 use crate::server::metrics::Meters;
 use crate::server::refusals::Refusals;
 use crate::server::steps;
+use crate::server::tap::Tap;
 use crate::server::webhook::{Facts, Intake};
 use bytes::Bytes;
-use mail::{Channel, Mail};
+use mail::Mail;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 use tidings_core::pusher::SocketId;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// One event for one channel.
 #[derive(Debug, Clone)]
@@ -159,6 +163,8 @@ struct Mailbox {
 
 struct Inner {
     apps: Apps,
+    tap: Tap,
+    attempts: Attempts,
     config: ServerConfig,
     hasher: Hasher,
     mailboxes: Box<[Mailbox]>,
@@ -201,6 +207,8 @@ impl Hub {
         let faults = apps.any_key().map(|_| Faults::default());
         let inner = Inner {
             apps,
+            tap: Tap::default(),
+            attempts: Attempts::new(),
             config,
             hasher: Hasher::default(),
             mailboxes: senders.into_iter().map(mailbox).collect(),
@@ -342,72 +350,6 @@ impl Hub {
         }
         self.send(home, Mail::Publish { app, hash, entry });
         Ok(())
-    }
-
-    fn channel(&self, app: &Arc<App>, name: &str) -> Channel {
-        let app = app.index();
-        let hash = self.hash(app, name.as_bytes());
-        Channel { app, hash, name: Bytes::copy_from_slice(name.as_bytes()) }
-    }
-
-    pub(crate) async fn occupancy(&self, app: &Arc<App>, channel: &str) -> Occupancy {
-        let channel = self.channel(app, channel);
-        let (reply, answer) = oneshot::channel();
-        self.send(self.home_of(channel.hash), Mail::Occupancy { channel, reply });
-        answer.await.unwrap_or_default()
-    }
-
-    /// What a cache channel holds for whoever subscribes next.
-    pub(crate) async fn cached(&self, app: &Arc<App>, channel: &str) -> Option<CachedEvent> {
-        let channel = self.channel(app, channel);
-        let (reply, answer) = oneshot::channel();
-        self.send(self.home_of(channel.hash), Mail::Cached { channel, reply });
-        answer.await.unwrap_or_default()
-    }
-
-    /// At most `limit` kept events of a channel: the first after `from`, or the latest.
-    pub(crate) async fn history(
-        &self,
-        app: &Arc<App>,
-        channel: &str,
-        from: Option<&str>,
-        limit: usize,
-    ) -> Option<Missed> {
-        let channel = self.channel(app, channel);
-        let (reply, answer) = oneshot::channel();
-        let home = self.home_of(channel.hash);
-        self.send(home, Mail::History { channel, from: from.map(Into::into), limit, reply });
-        answer.await.ok()
-    }
-
-    /// The occupied channels whose names begin with `prefix`, sorted by name.
-    pub(crate) async fn channels(
-        &self,
-        app: &Arc<App>,
-        prefix: &str,
-    ) -> Vec<(Box<str>, Occupancy)> {
-        let app = app.index();
-        let (reply, mut answers) = mpsc::unbounded_channel();
-        for shard in 0..self.shards() {
-            self.send(shard, Mail::Channels { app, prefix: prefix.into(), reply: reply.clone() });
-        }
-        drop(reply);
-        let mut channels = Vec::new();
-        while let Some(some) = answers.recv().await {
-            channels.extend(some);
-        }
-        channels.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        channels
-    }
-
-    /// The users in a presence channel, sorted.
-    pub(crate) async fn users(&self, app: &Arc<App>, channel: &str) -> Vec<Box<str>> {
-        let channel = self.channel(app, channel);
-        let (reply, answer) = oneshot::channel();
-        self.send(self.home_of(channel.hash), Mail::Users { channel, reply });
-        let mut users = answer.await.unwrap_or_default();
-        users.sort_unstable();
-        users
     }
 
     /// Closes every socket that is signed in as the user, with 4009.

@@ -60,6 +60,8 @@ pub(crate) struct Conn {
     max_waiting: usize,
     pub(crate) next_ticket: Cell<u32>,
     client_events: Cell<Window>,
+    /// The second of the shard's clock in which it came.
+    came: u32,
     /// Until when a socket that was cut for its slowness may take its time to read the reason.
     pub(crate) patience: Cell<Instant>,
     /// What the sockets of the app have done on this shard.
@@ -102,11 +104,22 @@ impl Conn {
             max_waiting,
             next_ticket: Cell::default(),
             client_events: Cell::default(),
+            came: 0,
             gather: Cell::default(),
             failed: Cell::default(),
             proven: Cell::default(),
             patience: Cell::default(),
         }
+    }
+
+    /// A connection that came at this time.
+    pub(crate) fn since(self, now: Instant) -> Self {
+        Self { came: u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// When it came, to the second.
+    pub(crate) fn came(&self) -> Instant {
+        Instant::from_millis(u64::from(self.came) * 1000)
     }
 
     pub(crate) fn stream(&self) -> &Stream {

@@ -165,11 +165,12 @@ async fn go_on(shard: Rc<Shard>, opened: Opened) {
     match opening {
         Opening::Socket { app, core, socket_id, reply, leftover } => {
             let max_waiting = shard.hub.config().max_queue_bytes as usize;
+            let now = shard.now();
             let conn = {
                 let mut local = shard.local.borrow_mut();
                 let traffic = local.ledger.of(app.index);
                 local.insert(shard.id, |at| {
-                    Conn::new(stream, app, at, core, socket_id, max_waiting, traffic)
+                    Conn::new(stream, app, at, core, socket_id, max_waiting, traffic).since(now)
                 })
             };
             shard.hub.notify(Notice::Connected { app: conn.app.index, socket_id });
