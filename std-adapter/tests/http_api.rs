@@ -289,7 +289,7 @@ fn the_short_way_and_hyper_answer_alike() {
         Request::post("/apps/id/events", "[]"),
         Request::post("/apps/id/batch_events", r#"{"batch":[]}"#),
     ] {
-        let request = request.header("Origin: http://a");
+        let request = request.header("Origin: http://a").header("X-Request-Id: one");
         let short = request.send(address(&server));
         // A header that the short way leaves to hyper.
         let long = request.header("Connection: close").send(address(&server));

@@ -46,20 +46,62 @@ impl Levels {
     }
 }
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line, for programs.
+    Json,
+}
+
+/// The format of this name.
+///
+/// # Errors
+///
+/// One line that names the option and what it takes.
+pub(super) fn format(name: Option<&str>) -> Result<Format, String> {
+    match name {
+        None => Ok(Format::default()),
+        Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        Some(other) => Err(format!("option `log_format` is `{other}`: use text or json")),
+    }
+}
+
 /// Begins to log; standard output stays free for what a person asked for.
-pub(super) fn start(levels: Targets, modules: bool) -> Result<Levels, TryInitError> {
+pub(super) fn start(
+    levels: Targets,
+    format: Format,
+    modules: bool,
+) -> Result<Levels, TryInitError> {
     let (levels, handle) = reload::Layer::new(levels);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_target(modules)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-    tracing_subscriber::registry().with(levels).with(lines).try_init()?;
+    let registry = tracing_subscriber::registry().with(levels);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(modules);
+    match format {
+        Format::Text => {
+            let colours = io::IsTerminal::is_terminal(&io::stderr());
+            registry.with(lines.with_ansi(colours)).try_init()?;
+        }
+        Format::Json => {
+            let lines = lines.with_ansi(false).json();
+            registry.with(lines.flatten_event(true).with_span_list(false)).try_init()?;
+        }
+    }
     Ok(Levels(handle))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_is_text_or_json() {
+        assert_eq!(format(None), Ok(Format::Text));
+        assert_eq!(format(Some("json")), Ok(Format::Json));
+        assert!(format(Some("xml")).unwrap_err().contains("option `log_format` is `xml`"));
+    }
 
     #[test]
     fn levels_are_words_alone_or_by_module() {

@@ -65,6 +65,9 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
     if let Err(error) = levels(&settings, false) {
         return fail(EXIT_USAGE, &error);
     }
+    if let Err(error) = logging::format(settings.log_format.as_deref()) {
+        return fail(EXIT_USAGE, &error);
+    }
     if let Err(error) = check_certificates(&settings.server) {
         return fail(EXIT_USAGE, &error);
     }
@@ -122,8 +125,12 @@ pub(super) fn run(args: Args) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let format = match logging::format(settings.log_format.as_deref()) {
+        Ok(format) => format,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
     let levels = match levels(&settings, dev) {
-        Ok(levels) => match logging::start(levels, !dev) {
+        Ok(levels) => match logging::start(levels, format, !dev) {
             Ok(levels) => levels,
             Err(error) => return fail(1, &error),
         },

@@ -104,6 +104,9 @@ options! {
         /// What to log: error, warn, info, debug or trace [default: info]
         #[arg(long, value_name = "LEVEL", help_heading = "Server")]
         log: Text,
+        /// How log lines are written: text, or json for programs [default: text]
+        #[arg(long, value_name = "FORMAT", help_heading = "Server")]
+        log_format: Text,
         /// Bytes of one message from a client [default: 131072]
         #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
         max_message_bytes: u32,

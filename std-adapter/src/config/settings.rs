@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     /// The options of the server as they were given, to compare with those of another time.
     pub(crate) options: ServerOptions,
+    /// How log lines are written, if that is set.
+    pub(crate) log_format: Option<String>,
     /// Things that look like mistakes but may be none of ours.
     pub(crate) warnings: Vec<String>,
 }
@@ -61,11 +63,13 @@ impl Settings {
 
         let options = flags.0.or(environment.server).or(file);
         let log = options.log.clone().map(|log| log.0);
+        let log_format = options.log_format.clone().map(|format| format.0);
         Ok(Self {
             server: server_config(options.clone())?,
             options,
             apps: apps(app, defaults, entries)?,
             log,
+            log_format,
             warnings,
         })
     }

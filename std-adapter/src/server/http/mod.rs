@@ -15,6 +15,7 @@ mod params;
 mod plain;
 pub(crate) mod probe;
 mod query;
+mod request_id;
 mod route;
 mod service;
 mod upgrade;
@@ -26,13 +27,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
+use tracing::{Instrument as _, Span};
 
 use answer::Answer;
 pub(crate) use answer::{Refusal, put_escaped};
 use event::Publication;
 pub use feed::ResponseBody;
+use request_id::{REQUEST_ID, RequestId};
 use route::{Route, excerpt};
 pub use service::Service;
 
@@ -47,6 +50,29 @@ use crate::server::now_ms;
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so. `note` is told what was
 /// made of the request.
 pub(crate) async fn handle<B>(
+    hub: &Hub,
+    request: Request<B>,
+    note: impl FnOnce(&Made),
+) -> Response<ResponseBody>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
+    let id = RequestId::new(given);
+    let mut response = answer(hub, request, note).instrument(span(&id)).await;
+    if let Ok(value) = HeaderValue::from_bytes(id.as_bytes()) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    response
+}
+
+/// What log lines of one request have in common. It costs next to nothing when nothing is logged.
+fn span(id: &RequestId) -> Span {
+    tracing::debug_span!(target: STEPS, "request", %id)
+}
+
+async fn answer<B>(
     hub: &Hub,
     request: Request<B>,
     note: impl FnOnce(&Made),
@@ -102,7 +128,9 @@ where
     let cross_origin = parts.headers.contains_key(ORIGIN);
     let answer = finish(hub, about.app.as_ref(), &call, answer);
     let (status, bytes) = (answer.status.as_u16(), (received, answer.body.len()));
-    note(&about.made(status, bytes, begun.elapsed()));
+    let made = about.made(status, bytes, begun.elapsed());
+    log(&call, &made);
+    note(&made);
     answer.into_response(cross_origin).map(Into::into)
 }
 
@@ -172,6 +200,12 @@ fn listen(
 ) -> Result<Response<ResponseBody>, Refusal> {
     authorise(hub, call, &task.app, body)?;
     feed::open(hub, &task.app, call.query, headers)
+}
+
+/// Says what was made of a request, for who wants to see each.
+fn log(call: &Call<'_>, made: &Made) {
+    let Made { status, received, sent, took, .. } = made;
+    tracing::debug!(method = %call.method, path = call.path, status, received, sent, ?took, "request answered");
 }
 
 /// The answer, or the refusal as one, which is noted; `app` is the one that the request names.

@@ -17,9 +17,11 @@ use bytes::Bytes;
 use http::Method;
 use httparse::{EMPTY_HEADER, Header, Status};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::answer::{Answer, CORS, rate_headers};
-use super::{About, Admission, Call, admit, console, finish, perform};
+use super::request_id::{REQUEST_ID, RequestId};
+use super::{About, Admission, Call, admit, console, finish, log, perform, span};
 use crate::config::ServerConfig;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
@@ -145,23 +147,27 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 if hub.faults().is_some() || console::is_for(hub, call.path) {
                     return Rest::Foreign(input.into());
                 }
-                let mut about = About::default();
+                let id = RequestId::new(ordinary.id);
+                let (mut about, span) = (About::default(), span(&id));
                 let answer = match admit(hub, &call, &mut about) {
                     Ok(Admission::Wants(task)) if task.is_feed() => {
                         return Rest::Foreign(input.into());
                     }
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
-                        perform(hub, &call, task, &input.slice(ordinary.head..end)).await
+                        let body = input.slice(ordinary.head..end);
+                        perform(hub, &call, task, &body).instrument(span.clone()).await
                     }
                     Err(refusal) => Err(refusal),
                 };
+                let _within = span.enter();
                 let answer = finish(hub, about.app.as_ref(), &call, answer);
-                write(&answer, ordinary.cross_origin, out);
+                write(&answer, &id, ordinary.cross_origin, out);
                 let now = Instant::now();
                 let (status, bytes) =
                     (answer.status.as_u16(), (ordinary.length, answer.body.len()));
                 let made = about.made(status, bytes, now - begun);
+                log(&call, &made);
                 shard.requests.borrow_mut().note(&made);
                 begun = now;
                 input = input.slice(end..);
@@ -187,6 +193,8 @@ struct Ordinary<'i> {
     query: &'i str,
     /// Whether it comes from a page of another origin.
     cross_origin: bool,
+    /// The id that it came with.
+    id: Option<&'i [u8]>,
     /// Bytes of the head.
     head: usize,
     /// Bytes of the body.
@@ -225,20 +233,21 @@ fn front<'i>(
     }
     let target = target.split_once('#').map_or(target, |(target, _)| target);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let Fields { length, cross_origin } = fields;
-    Front::Request(Ordinary { method, path, query, cross_origin, head, length })
+    let Fields { length, cross_origin, id } = fields;
+    Front::Request(Ordinary { method, path, query, cross_origin, id, head, length })
 }
 
 /// What the headers of an ordinary request say.
 #[derive(Default)]
-struct Fields {
+struct Fields<'i> {
     length: usize,
     cross_origin: bool,
+    id: Option<&'i [u8]>,
 }
 
-impl Fields {
+impl<'i> Fields<'i> {
     /// `None` when a header asks for more than the short way can do.
-    fn of(headers: &[Header<'_>]) -> Option<Self> {
+    fn of(headers: &[Header<'i>]) -> Option<Self> {
         let mut fields = Self::default();
         let mut length_seen = false;
         for Header { name, value } in headers {
@@ -250,6 +259,7 @@ impl Fields {
                 10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
                     return None;
                 }
+                12 if is(REQUEST_ID) => fields.id = Some(value),
                 14 if is("content-length") => {
                     if length_seen {
                         return None;
@@ -274,7 +284,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// Writes an answer as it goes on the wire.
-fn write(answer: &Answer, cross_origin: bool, out: &mut Vec<u8>) {
+fn write(answer: &Answer, id: &RequestId, cross_origin: bool, out: &mut Vec<u8>) {
     let Answer { status, content_type, extra, rate, body } = answer;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
@@ -296,6 +306,7 @@ fn write(answer: &Answer, cross_origin: bool, out: &mut Vec<u8>) {
     for (name, value) in rate.iter().flat_map(rate_headers) {
         field(name, itoa::Buffer::new().format(value).as_bytes());
     }
+    field(REQUEST_ID, id.as_bytes());
     DATE.with_borrow_mut(|date| field("date", date.text(SystemTime::now())));
     out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(body);

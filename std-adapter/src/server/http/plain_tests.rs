@@ -74,9 +74,9 @@ fn heads_and_header_counts_over_their_limit_go_to_hyper() {
 }
 
 #[test]
-fn an_answer_has_status_type_length_and_date() {
+fn an_answer_has_status_type_length_id_and_date() {
     let mut out = Vec::new();
-    write(&Answer::done(), false, &mut out);
+    write(&Answer::done(), &RequestId::new(Some(b"a-1")), false, &mut out);
     let text = String::from_utf8(out).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let lines: Vec<&str> = head.split("\r\n").collect();
@@ -84,15 +84,16 @@ fn an_answer_has_status_type_length_and_date() {
         lines[..3],
         ["HTTP/1.1 200 OK", "content-type: application/json", "content-length: 2"]
     );
-    let date = lines[3].strip_prefix("date: ").unwrap();
+    assert_eq!(lines[3], "x-request-id: a-1");
+    let date = lines[4].strip_prefix("date: ").unwrap();
     assert!(httpdate::parse_http_date(date).is_ok(), "{date}");
-    assert_eq!((lines.len(), body), (4, "{}"));
+    assert_eq!((lines.len(), body), (5, "{}"));
 }
 
 #[test]
 fn an_answer_to_another_origin_says_that_it_may_be_read() {
     let mut out = Vec::new();
-    write(&Answer::done(), true, &mut out);
+    write(&Answer::done(), &RequestId::new(None), true, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("\r\naccess-control-allow-origin: *\r\n"), "{text}");
 }

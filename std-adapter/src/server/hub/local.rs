@@ -65,10 +65,18 @@ impl Batch {
     }
 
     /// Calls `send` with what a socket is to get: all of it, most of the time.
+    #[inline]
     fn parts_for(&self, conn: &Conn, mut send: impl FnMut(&Bytes)) {
         if self.exceptions.iter().all(|(_, except)| *except != conn.socket_id) {
-            return send(&self.frames);
+            send(&self.frames);
+        } else {
+            self.some_for(conn, &mut send);
         }
+    }
+
+    /// Calls `send` with what is left for a socket that some frames are not for.
+    #[cold]
+    fn some_for(&self, conn: &Conn, send: &mut dyn FnMut(&Bytes)) {
         let mut from = 0;
         for (range, except) in &self.exceptions {
             if *except == conn.socket_id {

@@ -128,6 +128,7 @@ impl Conn {
 
     /// Sends frames that other sockets are given as well, which whoever sends counts: at once if nothing waits, else
     /// behind it.
+    #[inline]
     pub(crate) fn deliver(self: &Rc<Self>, frames: &Bytes) -> Sent {
         self.send_or_queue(frames, || frames.clone())
     }

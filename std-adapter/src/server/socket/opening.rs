@@ -327,7 +327,7 @@ fn turn_away(
     refusal: NotAdmitted,
 ) -> Opening {
     let NotAdmitted { app, code, text: message } = refusal;
-    tracing::debug!(target: STEPS, code = code.as_u16(), %message, "socket refused");
+    tracing::debug!(target: STEPS, code = code.as_u16(), reason = %message, "socket refused");
     let refused = Refused::new(RefusalKind::Socket, code.as_u16(), &message);
     shard.hub.refused(app.as_ref(), refused);
     reply.extend_from_slice(&reply_with(|tx| core.refuse(code, &message, shard.now(), tx)));

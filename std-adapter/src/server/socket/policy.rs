@@ -274,7 +274,7 @@ pub(crate) fn presence_full(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &[u8], 
 fn refuse(shard: &Rc<Shard>, conn: &Rc<Conn>, channel: &str, refusal: &Refusal) {
     let Refusal { kind, status, message, noted } = refusal;
     let text = noted.as_ref().unwrap_or(message);
-    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel, message = %text, "subscription refused");
+    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, channel, reason = %text, "subscription refused");
     let refused = Refused::new(RefusalKind::Subscription, *status, text);
     shard.hub.refused(Some(&conn.app.load()), Refused { channel: Some(channel), ..refused });
     let sent = send_frame(conn, |tx| {
@@ -303,7 +303,7 @@ pub(super) fn tell_error(
     code: Option<ErrorCode>,
     message: &str,
 ) {
-    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, message, "request refused");
+    tracing::debug!(target: STEPS, socket_id = %conn.socket_id, reason = message, "request refused");
     let sent = send_frame(conn, |tx| pusher::encode_error(tx, code, &message));
     shard.resolve(conn, sent);
 }
