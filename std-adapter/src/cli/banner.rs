@@ -57,6 +57,7 @@ fn write(
     }
     if let (true, Some(Place { address, .. })) = (dev, places.first()) {
         writeln!(out, "  dev mode  any other KEY is an app that trusts every signature")?;
+        writeln!(out, "  console   http://{address}{prefix}/console")?;
         writeln!(out, "  faults    http://{address}{prefix}/dev/faults")?;
     }
     if let (Some(app), Some(place)) = (apps.iter().next(), places.first()) {

@@ -196,13 +196,6 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     least("threads", config.threads, 1, "at least 1 is needed")?;
     let lease = usize::try_from(config.backplane_lease.as_millis()).unwrap_or(usize::MAX);
     least("backplane_lease", lease, 300, "milliseconds: less than 300 would make ghosts of all")?;
-    if config.console_password.as_ref().is_some_and(|password| password.len() < MIN_PASSWORD) {
-        return Err(ConfigError::Option {
-            name: "console_password",
-            value: "too short".to_owned(),
-            rule: "at least 8 characters are needed, and a long random text is better",
-        });
-    }
     if config.threads > MAX_THREADS {
         let value = config.threads.to_string();
         return Err(ConfigError::Option {
@@ -242,19 +235,31 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
             return Err(ConfigError::Option { name, value, rule: "it must be more than 0" });
         }
     }
-    let prefixes = [
-        ("metrics_prefix", Some(&config.metrics_prefix)),
-        ("metrics_soketi_prefix", config.metrics_soketi_prefix.as_ref()),
-    ];
-    for (name, prefix) in prefixes.into_iter().filter_map(|(name, set)| Some((name, set?))) {
-        check_prefix(name, prefix)?;
-    }
+    check_texts(config)?;
     if config.activity_timeout < Duration::from_secs(1) {
         return Err(ConfigError::Option {
             name: "activity_timeout",
             value: format!("{:?}", config.activity_timeout),
             rule: "clients are told it in whole seconds, so it must be at least 1",
         });
+    }
+    Ok(())
+}
+
+fn check_texts(config: &ServerConfig) -> Result<(), ConfigError> {
+    if config.console_password.as_ref().is_some_and(|password| password.len() < MIN_PASSWORD) {
+        return Err(ConfigError::Option {
+            name: "console_password",
+            value: "too short".to_owned(),
+            rule: "at least 8 characters are needed, and a long random text is better",
+        });
+    }
+    let prefixes = [
+        ("metrics_prefix", Some(&config.metrics_prefix)),
+        ("metrics_soketi_prefix", config.metrics_soketi_prefix.as_ref()),
+    ];
+    for (name, prefix) in prefixes.into_iter().filter_map(|(name, set)| Some((name, set?))) {
+        check_prefix(name, prefix)?;
     }
     Ok(())
 }

@@ -172,6 +172,13 @@ impl Hub {
         book.counts.iter().map(count).collect()
     }
 
+    /// How much was refused to an app, and to who named none that there is.
+    pub(crate) fn refused_of(&self, app: &App) -> u64 {
+        let book = self.book().0.lock().unwrap_or_else(PoisonError::into_inner);
+        let concerned = |at: &Option<u32>| at.is_none_or(|index| index == app.index());
+        book.counts.iter().filter(|((at, ..), _)| concerned(at)).map(|(_, count)| count).sum()
+    }
+
     /// The latest refusals, the newest last.
     pub(crate) fn refusals(&self) -> Vec<Refusal> {
         let book = self.book().0.lock().unwrap_or_else(PoisonError::into_inner);

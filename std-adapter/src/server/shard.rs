@@ -268,9 +268,8 @@ impl Shard {
                 }
                 let _ = reply.send(());
             }
-            Mail::Newest { app, most, reply } => {
-                let _ = reply.send(self.local.borrow().newest(app, most, self.now()));
-            }
+            Mail::Traffic { app, reply } => drop(reply.send(self.traffic(app))),
+            Mail::Newest { app, most, reply } => drop(reply.send(self.newest(app, most))),
             Mail::Adopt(adopted) => socket::adopt(self, *adopted),
             Mail::Drain { spread_ms } => self.drain(spread_ms),
             Mail::Close { conns } => self.close_for_shutdown(&conns),

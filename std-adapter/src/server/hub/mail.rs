@@ -10,7 +10,7 @@ use super::{
 };
 use crate::app::{App, AppSlot, Apps};
 use crate::server::dev::Blow;
-use crate::server::metrics::Measured;
+use crate::server::metrics::{Measured, TrafficCounts};
 use crate::server::socket::Adopted;
 use arc_swap::Guard;
 use bytes::Bytes;
@@ -169,6 +169,10 @@ pub(crate) enum Mail {
         user_id: Box<str>,
         reply: mpsc::UnboundedSender<()>,
     },
+    Traffic {
+        app: u32,
+        reply: mpsc::UnboundedSender<TrafficCounts>,
+    },
     Newest {
         app: u32,
         most: usize,
@@ -219,6 +223,7 @@ impl std::fmt::Debug for Mail {
             Self::Joined(_) => "Joined",
             Self::Deliver(_) => "Deliver",
             Self::Terminate { .. } => "Terminate",
+            Self::Traffic { .. } => "Traffic",
             Self::Newest { .. } => "Newest",
             Self::Adopt(_) => "Adopt",
             Self::Drain { .. } => "Drain",

@@ -4,6 +4,7 @@ use super::mail::Mail;
 use super::{Hub, Seen};
 use crate::app::App;
 use crate::server::attempts::Attempts;
+use crate::server::metrics::TrafficCounts;
 use crate::server::tap::{Tap, Watch};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -28,6 +29,20 @@ impl Hub {
     /// Guesses at the password of who may watch.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.0.attempts
+    }
+
+    /// What went through the sockets of an app on this node, since it started.
+    pub(crate) async fn traffic(&self, app: &App) -> TrafficCounts {
+        let (reply, mut answers) = mpsc::unbounded_channel();
+        for shard in 0..self.shards() {
+            self.send(shard, Mail::Traffic { app: app.index(), reply: reply.clone() });
+        }
+        drop(reply);
+        let mut all = TrafficCounts::default();
+        while let Some(some) = answers.recv().await {
+            all.add(&some);
+        }
+        all
     }
 
     /// The `most` connections of an app to this node that began last, the newest first.

@@ -21,4 +21,4 @@ pub(crate) use http::{Made, OTHER, Requests};
 pub(crate) use listener::Listener;
 pub(crate) use meters::Meters;
 pub(crate) use render::text;
-pub(crate) use traffic::{Ledger, Traffic, count};
+pub(crate) use traffic::{Ledger, Traffic, TrafficCounts, count};

@@ -1,7 +1,8 @@
 //! What a shard tells whoever measures.
 
 use super::Shard;
-use crate::server::metrics::Measured;
+use crate::server::hub::Seen;
+use crate::server::metrics::{Measured, TrafficCounts};
 
 impl Shard {
     /// What the tables hold now, and what has been counted.
@@ -10,5 +11,15 @@ impl Shard {
         self.home.borrow().measure(&mut measured);
         measured.requests = self.requests.borrow().clone();
         measured
+    }
+
+    /// What went through the sockets of an app.
+    pub(super) fn traffic(&self, app: u32) -> TrafficCounts {
+        self.local.borrow().ledger.of(app).counts()
+    }
+
+    /// The `most` connections of an app that began last.
+    pub(super) fn newest(&self, app: u32, most: usize) -> Vec<Seen> {
+        self.local.borrow().newest(app, most, self.now())
     }
 }

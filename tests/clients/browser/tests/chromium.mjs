@@ -14,9 +14,9 @@ const FLAGS = [
 export async function openBrowser() {
   const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: FLAGS });
   return {
-    /** A profile with cookies of its own, as another person has. */
-    async person() {
-      const context = await browser.newContext();
+    /** A profile with cookies of its own, as another person has; `options` are those of its window. */
+    async person(options = {}) {
+      const context = await browser.newContext(options);
       context.on('page', (page) => {
         page.on('pageerror', (error) => process.stderr.write(`page: ${error.stack ?? error}\n`));
         page.on('console', (message) => {

@@ -59,9 +59,16 @@ impl Watcher {
     }
 
     /// How the app stands now; `None` when it is gone.
-    fn sample(&self) -> Option<Bytes> {
+    async fn sample(&self) -> Option<Bytes> {
         let app = self.hub.apps().by_id(&self.app.1)?;
-        let sample = Sample { at_ms: now_ms(), connections: app.connections() };
+        let traffic = self.hub.traffic(&app).await;
+        let sample = Sample {
+            at_ms: now_ms(),
+            connections: app.connections(),
+            published: traffic.application_events + traffic.client_events,
+            sent: traffic.sent_frames,
+            refused: self.hub.refused_of(&app),
+        };
         Some(framed("sample", &sample))
     }
 
@@ -105,7 +112,7 @@ impl Watcher {
         while page.is_empty() {
             tokio::select! {
                 _ = self.ticks.tick() => {
-                    return if self.hub.is_draining() { None } else { self.sample() };
+                    return if self.hub.is_draining() { None } else { self.sample().await };
                 }
                 tapped = self.published.events.recv() => match tapped {
                     Ok(tapped) => self.published(&mut page, &tapped),
@@ -173,10 +180,16 @@ fn framed<T: Serialize>(name: &str, value: &T) -> Bytes {
     format!("event: {name}\ndata: {data}\n\n").into()
 }
 
+/// Numbers but the first two only rise, from the start of the server on.
 #[derive(Serialize)]
 struct Sample {
     at_ms: u64,
     connections: u32,
+    /// Events, once for each channel.
+    published: u64,
+    /// Messages to clients.
+    sent: u64,
+    refused: u64,
 }
 
 #[derive(Serialize)]

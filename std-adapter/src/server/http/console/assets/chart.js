@@ -61,6 +61,7 @@ export class Chart {
     const parts = [];
     for (const value of [0, scale / 2, scale]) {
       parts.push(element('line', { class: 'grid', x1: left, x2: right, y1: y(value), y2: y(value) }));
+      if (!Number.isInteger(value)) continue;
       parts.push(element('text', { x: left - 5, y: y(value) + 4, 'text-anchor': 'end' }, short(value)));
     }
     for (const minutes of [4, 2]) {

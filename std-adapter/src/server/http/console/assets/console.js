@@ -12,7 +12,7 @@ const REST_MS = 10_000;
 
 const tabs = [...document.querySelectorAll('[role="tab"]')];
 const charts = {
-  messages: new Chart(byId('chart-messages'), ['delivered', 'published']),
+  messages: new Chart(byId('chart-messages'), ['sent', 'published']),
   connections: new Chart(byId('chart-connections'), ['connections']),
 };
 const events = new Events();
@@ -80,7 +80,7 @@ function sample(now) {
   const point = { at: now.at_ms, connections: now.connections };
   if (last && now.at_ms > last.at_ms) {
     const rate = (name) => Math.max(0, ((now[name] - last[name]) * 1000) / (now.at_ms - last.at_ms));
-    for (const name of ['published', 'delivered']) {
+    for (const name of ['published', 'sent']) {
       point[name] = rate(name);
       byId(`now-${name}`).textContent = short(Math.round(point[name] * 10) / 10);
     }

@@ -139,7 +139,7 @@ export async function showRefused(app) {
     return make(
       'tr', {},
       cell('', clock(refusal.at_ms), 'time'),
-      cell('', KINDS[refusal.kind] ?? refusal.kind),
+      cell('', KINDS[refusal.kind] ?? refusal.kind, 'kind'),
       number('Code', refusal.code || ''),
       reason,
     );
