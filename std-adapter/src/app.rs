@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Origin;
 use crate::server::webhook::{Outlet, Webhook};
 use tidings_core::auth::SigningKey;
 
@@ -61,6 +62,9 @@ pub struct App {
     /// channel) within [`ServerConfig::user_authentication_timeout`](crate::ServerConfig); one that
     /// does not is closed with 4009. Default off. Signing in is possible either way.
     pub user_authentication: bool,
+    /// The pages that may connect and read answers of the HTTP API, in place of
+    /// [`ServerConfig::allowed_origins`](crate::ServerConfig) (default none: those of the server).
+    pub allowed_origins: Vec<Origin>,
     /// Endpoints of the application that are told what happens (default: none).
     pub webhooks: Vec<Webhook>,
     /// Whether subscribers of every channel but presence channels are told how many they are
@@ -108,6 +112,7 @@ impl App {
             max_backend_events_per_second: None,
             max_read_requests_per_second: None,
             user_authentication: false,
+            allowed_origins: Vec::new(),
             webhooks: Vec::new(),
             subscription_count: false,
             watchlists: false,
@@ -257,6 +262,7 @@ impl App {
             id,
             key,
             enabled,
+            allowed_origins,
             client_events,
             max_connections,
             max_client_events_per_second,
@@ -287,6 +293,7 @@ impl App {
             && *max_backend_events_per_second == other.max_backend_events_per_second
             && *max_read_requests_per_second == other.max_read_requests_per_second
             && *user_authentication == other.user_authentication
+            && *allowed_origins == other.allowed_origins
             && *webhooks == other.webhooks
             && *subscription_count == other.subscription_count
             && *watchlists == other.watchlists
@@ -311,6 +318,7 @@ impl Clone for App {
             max_backend_events_per_second: self.max_backend_events_per_second,
             max_read_requests_per_second: self.max_read_requests_per_second,
             user_authentication: self.user_authentication,
+            allowed_origins: self.allowed_origins.clone(),
             webhooks: self.webhooks.clone(),
             subscription_count: self.subscription_count,
             watchlists: self.watchlists,
@@ -337,6 +345,7 @@ impl fmt::Debug for App {
             .field("max_backend_events_per_second", &self.max_backend_events_per_second)
             .field("max_read_requests_per_second", &self.max_read_requests_per_second)
             .field("user_authentication", &self.user_authentication)
+            .field("allowed_origins", &self.allowed_origins)
             .field("webhooks", &self.webhooks)
             .field("subscription_count", &self.subscription_count)
             .field("watchlists", &self.watchlists)

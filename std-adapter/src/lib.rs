@@ -31,7 +31,7 @@ pub use app::{App, AppChanges, AppError, AppLimits, Apps, History};
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "server")]
-pub use config::{Certificate, Network, NetworkError, Password, ServerConfig};
+pub use config::{Certificate, Network, NetworkError, Origin, OriginError, Password, ServerConfig};
 #[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 pub use outbound::{Tls, TlsError};
 #[cfg(feature = "publisher")]

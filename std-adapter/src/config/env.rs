@@ -219,12 +219,10 @@ fn set(into: &mut Environment, name: &str, option: &str, value: &str) -> Result<
         into.server = one.or(std::mem::take(&mut into.server));
         return Ok(true);
     }
-    let option = match option {
-        other => match other.strip_prefix("app_") {
-            Some(own) if OWN.contains(&own) => own,
-            _ if OWN.contains(&other) => return Ok(false),
-            _ => other,
-        },
+    let option = match option.strip_prefix("app_") {
+        Some(own) if OWN.contains(&own) => own,
+        _ if OWN.contains(&option) => return Ok(false),
+        _ => option,
     };
     if AppOptions::NAMES.contains(&option) {
         let one: AppOptions = one(name, option, value)?;
@@ -350,6 +348,7 @@ mod tests {
             let value = match &*name {
                 "TIDINGS_WEBHOOKS" => "[]",
                 "TIDINGS_BACKPLANE" => "redis://127.0.0.1",
+                "TIDINGS_ALLOWED_ORIGINS" => "https://*.shop.example,blog.example",
                 "TIDINGS_TRUSTED_PROXIES" => "10.0.0.0/8, ::1",
                 _ => "1",
             };

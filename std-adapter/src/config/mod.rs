@@ -12,6 +12,7 @@ mod nearest;
 mod network;
 #[cfg(feature = "cli")]
 mod options;
+pub(crate) mod origin;
 mod password;
 #[cfg(feature = "cli")]
 mod secret_file;
@@ -34,6 +35,7 @@ use crate::server::BackplaneUrl;
 
 pub use certificate::Certificate;
 pub use network::{Network, NetworkError};
+pub use origin::{Origin, OriginError};
 
 #[cfg(feature = "cli")]
 pub(crate) use env::read as read_environment;
@@ -86,6 +88,9 @@ pub struct ServerConfig {
     /// The proxies whose word on the client's address counts (default none): of `X-Forwarded-For`, else `Forwarded`, the
     /// rightmost address that is none of them.
     pub trusted_proxies: Vec<Network>,
+    /// The pages that may connect and read answers of the HTTP API, for apps that do not say so themselves (default none:
+    /// all pages may). A WebSocket of another page is closed with 4009. Who names no origin is no page, and may.
+    pub allowed_origins: Vec<Origin>,
     /// Connections that one address may have at once, of IPv6 one /64 network (default `None`, no limit). A further one
     /// is closed with 4100, or answered with 429. Where the address is not known, as on a unix socket, nothing is counted.
     pub max_connections_per_address: Option<u32>,
@@ -203,6 +208,7 @@ impl Default for ServerConfig {
             reuse_port: false,
             proxy_protocol: false,
             trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
             max_connections_per_address: None,
             max_accepts_per_second: None,
             max_pending_handshakes: 4096,

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Network;
 use super::value::{Backplane, Bound, List, Mode, Seconds, SecretText, Text};
 use super::webhooks::Webhooks;
+use super::{Network, Origin};
 
 /// Options that can be held against others of their kind.
 pub(crate) trait Compare {
@@ -86,6 +86,9 @@ options! {
         /// Proxies that are believed whom they speak for: addresses and networks, with commas [default: none]
         #[arg(long, value_name = "LIST", help_heading = "Proxies")]
         trusted_proxies: List<Network>,
+        /// Pages that may connect: origins such as https://*.shop.example, with commas [default: all]
+        #[arg(long, value_name = "LIST", help_heading = "Server")]
+        allowed_origins: List<Origin>,
         /// Connections of one address at once [default: unlimited]
         #[arg(long, value_name = "COUNT", help_heading = "Bounds of the server")]
         max_connections_per_address: Bound,
@@ -326,6 +329,9 @@ options! {
         /// Bytes that these events may take together [default: 67108864]
         #[arg(long, value_name = "BYTES", help_heading = "Every app")]
         max_cached_bytes: u32,
+        /// Pages that may connect to this app, in place of those of the server (file only).
+        #[arg(skip)]
+        allowed_origins: List<Origin>,
     }
 }
 

@@ -89,6 +89,7 @@ fn doors(options: &mut ServerOptions) -> ServerConfig {
     config.reuse_port = options.reuse_port.unwrap_or(config.reuse_port);
     config.proxy_protocol = options.proxy_protocol.unwrap_or(config.proxy_protocol);
     config.trusted_proxies = options.trusted_proxies.take().unwrap_or_default().0;
+    config.allowed_origins = options.allowed_origins.take().unwrap_or_default().0;
     config.max_connections_per_address =
         options.max_connections_per_address.and_then(|bound| bound.0);
     config.max_accepts_per_second = options.max_accepts_per_second.and_then(|bound| bound.0);
@@ -222,6 +223,10 @@ fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     ] {
         least(name, value as usize, 1, "at least 1 is needed")?;
     }
+    check_times(config)
+}
+
+fn check_times(config: &ServerConfig) -> Result<(), ConfigError> {
     for (name, span) in [
         ("handshake_timeout", config.handshake_timeout),
         ("pong_timeout", config.pong_timeout),
@@ -407,6 +412,9 @@ fn apply(app: &mut App, options: &AppOptions) {
         max_cached_events: options.max_cached_events.unwrap_or(default.max_cached_events),
         max_cached_bytes: options.max_cached_bytes.unwrap_or(default.max_cached_bytes),
     };
+    if let Some(origins) = &options.allowed_origins {
+        app.allowed_origins.clone_from(&origins.0);
+    }
     app.enabled = options.enabled.unwrap_or(app.enabled);
     app.client_events = options.client_events.unwrap_or(app.client_events);
     app.user_authentication = options.user_authentication.unwrap_or(app.user_authentication);

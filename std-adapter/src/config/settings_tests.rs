@@ -185,6 +185,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
         tls_port = 27\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_client_ca = \"ca\"\n\
         listen_unix = \"u\"\nlisten_unix_mode = \"0600\"\nreuse_port = true\n\
         proxy_protocol = true\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n\
+        allowed_origins = [\"https://a.example\"]\n\
         max_connections_per_address = 28\nmax_accepts_per_second = 29\nmax_pending_handshakes = 30\n\
         [[certificates]]\ncert = \"c2\"\nkey = \"k2\"\nnames = [\"n\"]\n";
     let settings = load_file(text).unwrap();
@@ -193,7 +194,8 @@ fn every_option_of_the_server_reaches_the_configuration() {
     let expected = "ServerConfig { host: \"h\", port: 1, tls_port: Some(27), tls_cert: Some(\"c\"), tls_key: Some(\"k\"), \
         tls_client_ca: Some(\"ca\"), certificates: [Certificate { cert: \"c2\", key: \"k2\", \
         names: [\"n\"] }], listen_unix: Some(\"u\"), listen_unix_mode: 384, reuse_port: true, proxy_protocol: true, \
-        trusted_proxies: [Network(10.0.0.0/8), Network(::1/128)], max_connections_per_address: Some(28), \
+        trusted_proxies: [Network(10.0.0.0/8), Network(::1/128)], \
+        allowed_origins: [Origin(https://a.example)], max_connections_per_address: Some(28), \
         max_accepts_per_second: Some(29), max_pending_handshakes: 30, path_prefix: \"/p\", threads: 2, \
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
@@ -211,7 +213,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
 #[test]
 fn every_option_of_an_app_reaches_the_app() {
     let text = format!(
-        "{ONE_APP}enabled = false\nclient_events = true\nmax_connections = 1\n\
+        "{ONE_APP}enabled = false\nallowed_origins = \"*.b.example\"\nclient_events = true\nmax_connections = 1\n\
         max_client_events_per_second = \"unlimited\"\n\
         max_backend_events_per_second = 18\nmax_read_requests_per_second = 19\nuser_authentication = true\n\
         max_channel_name = 2\nmax_event_name = 3\nmax_event_bytes = 4\n\
@@ -224,7 +226,7 @@ fn every_option_of_an_app_reaches_the_app() {
     let expected = "App { id: \"1\", key: \"k\", secret: [redacted], enabled: false, \
         client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
         max_backend_events_per_second: Some(18), max_read_requests_per_second: Some(19), \
-        user_authentication: true, webhooks: [Webhook { url: \"http://x\", event_types: [], \
+        user_authentication: true, allowed_origins: [Origin(*.b.example)], webhooks: [Webhook { url: \"http://x\", event_types: [], \
         channel_name_starts_with: None, channel_name_ends_with: None, headers: [], \
         batching: None }], subscription_count: true, watchlists: true, cache_ttl: 11s, history: History { max_events: 15, \
         max_bytes: 16, max_age: 17s, prefixes: [\"a\", \"b\"] }, \

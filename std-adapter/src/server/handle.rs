@@ -211,6 +211,7 @@ impl ServerHandle {
     }
 
     /// Removes an app and closes its connections with 4001; false when no app has this id.
+    #[expect(clippy::must_use_candidate, reason = "that it is gone may be all one wants")]
     pub fn remove_app(&self, id: &str) -> bool {
         let removed = self.0.hub.change_apps(|apps, development| {
             (copies(apps.iter().filter(|app| &*app.id != id).cloned()), development)

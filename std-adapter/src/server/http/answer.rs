@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 
 use crate::app::Standing;
+use crate::config::{Origin, origin};
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, VARY,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use tidings_core::io::TxBuf;
 use tidings_core::json;
@@ -26,9 +29,47 @@ pub(super) struct Answer {
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The headers that let pages of any origin read an answer, as Soketi sends them.
-pub(super) const CORS: [(HeaderName, &str); 3] = [
-    (HeaderName::from_static("access-control-allow-origin"), "*"),
+/// Which pages may read an answer.
+#[derive(Debug)]
+pub(super) enum Readers {
+    /// Nothing is said of it: those of the same origin, and who is no page.
+    Own,
+    /// Those of any origin.
+    All,
+    /// Those of the one that asks.
+    One(HeaderValue),
+}
+
+impl Readers {
+    /// Those that the patterns mean, when a page of `origin` asks.
+    pub(super) fn among(patterns: &[Origin], origin: Option<&HeaderValue>) -> Self {
+        match origin {
+            Some(_) if origin::is_open(patterns) => Self::All,
+            Some(origin) if origin::allowed(patterns, origin.as_bytes()) => {
+                Self::One(origin.clone())
+            }
+            Some(_) | None => Self::Own,
+        }
+    }
+
+    fn put(self, headers: &mut HeaderMap) {
+        let origin = match self {
+            Self::Own => return,
+            Self::All => HeaderValue::from_static("*"),
+            Self::One(origin) => {
+                headers.insert(VARY, HeaderValue::from_static("origin"));
+                origin
+            }
+        };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        for (name, value) in CORS {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// What a page may send, as Soketi says it.
+const CORS: [(HeaderName, &str); 2] = [
     (HeaderName::from_static("access-control-allow-methods"), "GET, POST, PUT, DELETE, OPTIONS"),
     (
         HeaderName::from_static("access-control-allow-headers"),
@@ -69,18 +110,18 @@ impl Answer {
         Self { status: StatusCode::NO_CONTENT, content_type: None, extra: None, rate: None, body }
     }
 
-    /// The answer as hyper takes it; `cross_origin` when the request named an origin.
-    pub(super) fn into_response(self, cross_origin: bool) -> Response<Full<Bytes>> {
+    /// The answer as hyper takes it.
+    pub(super) fn into_response(self, readers: Readers) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        let cors = CORS.into_iter().filter(|_| cross_origin);
-        for (name, value) in self.extra.into_iter().chain(cors) {
+        if let Some((name, value)) = self.extra {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        readers.put(headers);
         for (name, value) in self.rate.iter().flat_map(rate_headers) {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
         }
@@ -223,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_wrong_method_names_the_right_one() {
-        let response = Refusal::method("POST").into_answer().into_response(false);
+        let response = Refusal::method("POST").into_answer().into_response(Readers::Own);
         assert_eq!(response.status().as_u16(), 405);
         assert_eq!(response.headers()["allow"], "POST");
         assert!(!response.headers().contains_key("access-control-allow-origin"));
@@ -231,8 +272,18 @@ mod tests {
 
     #[test]
     fn an_answer_to_another_origin_says_that_it_may_be_read() {
-        let response = Answer::done().into_response(true);
+        let page = HeaderValue::from_static("https://shop.example");
+        let answered = |patterns: &[Origin]| {
+            let readers = Readers::among(patterns, Some(&page));
+            Answer::done().into_response(readers)
+        };
+        let response = answered(&[]);
         assert_eq!(response.headers()["access-control-allow-origin"], "*");
+        let response = answered(&["*.example".parse().unwrap()]);
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://shop.example");
+        assert_eq!(response.headers()["vary"], "origin");
+        let response = answered(&["https://blog.example".parse().unwrap()]);
+        assert!(!response.headers().contains_key("access-control-allow-origin"));
         assert_eq!(response.headers()["content-type"], JSON);
     }
 }

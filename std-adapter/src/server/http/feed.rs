@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Readers, Refusal};
 use super::params;
 use crate::app::App;
 use crate::server::hub::Hub;
@@ -123,7 +123,7 @@ pub(super) fn stream(pieces: Box<dyn Pieces>) -> Response<ResponseBody> {
         rate: None,
     };
     let body = ResponseBody(Inner::Feed(Stream { next: pieces.next() }));
-    let mut response = answer.into_response(false).map(|_| body);
+    let mut response = answer.into_response(Readers::Own).map(|_| body);
     // nginx would gather events otherwise.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));

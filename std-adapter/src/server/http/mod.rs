@@ -31,7 +31,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tracing::{Instrument as _, Span};
 
-use answer::Answer;
+use answer::{Answer, Readers};
 pub(crate) use answer::{Refusal, put_escaped};
 use event::Publication;
 pub use feed::ResponseBody;
@@ -95,8 +95,9 @@ where
                 .await
                 .and_then(|body| dev::answer(hub, call.method, &body)),
         };
-        return answer
-            .unwrap_or_else(|refusal| refusal.into_answer().into_response(false).map(Into::into));
+        return answer.unwrap_or_else(|refusal| {
+            refusal.into_answer().into_response(Readers::Own).map(Into::into)
+        });
     }
     if console::is_for(hub, call.path) {
         return Box::pin(console::answer(hub, &parts, body)).await;
@@ -125,18 +126,19 @@ where
         Err(refusal) => Err(refusal),
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
-    let cross_origin = parts.headers.contains_key(ORIGIN);
+    let patterns = config.origins(about.app.as_deref());
+    let readers = Readers::among(patterns, parts.headers.get(ORIGIN));
     let answer = finish(hub, about.app.as_ref(), &call, answer);
     let (status, bytes) = (answer.status.as_u16(), (received, answer.body.len()));
     let made = about.made(status, bytes, begun.elapsed());
     log(&call, &made);
     note(&made);
-    answer.into_response(cross_origin).map(Into::into)
+    answer.into_response(readers).map(Into::into)
 }
 
 /// A success that carries JSON text.
 pub(crate) fn json_answer(text: Vec<u8>) -> Response<ResponseBody> {
-    Answer::json(text).into_response(false).map(Into::into)
+    Answer::json(text).into_response(Readers::Own).map(Into::into)
 }
 
 /// A request without its headers and its body.

@@ -3,7 +3,7 @@
 //! An application server publishes on a kept-alive connection, one small request after the other, each
 //! with a length. For these the general machinery of hyper costs more than all the rest of a publish,
 //! so they are read here: head and body from the shard's buffer, one copy of both, one write. Whatever
-//! is out of the ordinary (chunks, a feed, `Expect`, an upgrade, `Connection: close`, HTTP/1.0, a broken head)
+//! is out of the ordinary (chunks, a feed, a page's origin, `Expect`, an upgrade, `Connection: close`, HTTP/1.0, a broken head)
 //! goes on to hyper with all that was read, from that request on. The head's parser is the one that
 //! hyper uses, so that the two never disagree on where a request ends.
 
@@ -19,7 +19,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::answer::{Answer, CORS, rate_headers};
+use super::answer::{Answer, rate_headers};
 use super::request_id::{REQUEST_ID, RequestId};
 use super::{About, Admission, Call, admit, console, finish, log, perform, span};
 use crate::config::ServerConfig;
@@ -162,7 +162,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 };
                 let _within = span.enter();
                 let answer = finish(hub, about.app.as_ref(), &call, answer);
-                write(&answer, &id, ordinary.cross_origin, out);
+                write(&answer, &id, out);
                 let now = Instant::now();
                 let (status, bytes) =
                     (answer.status.as_u16(), (ordinary.length, answer.body.len()));
@@ -191,8 +191,6 @@ struct Ordinary<'i> {
     method: Method,
     path: &'i str,
     query: &'i str,
-    /// Whether it comes from a page of another origin.
-    cross_origin: bool,
     /// The id that it came with.
     id: Option<&'i [u8]>,
     /// Bytes of the head.
@@ -233,15 +231,14 @@ fn front<'i>(
     }
     let target = target.split_once('#').map_or(target, |(target, _)| target);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let Fields { length, cross_origin, id } = fields;
-    Front::Request(Ordinary { method, path, query, cross_origin, id, head, length })
+    let Fields { length, id } = fields;
+    Front::Request(Ordinary { method, path, query, id, head, length })
 }
 
 /// What the headers of an ordinary request say.
 #[derive(Default)]
 struct Fields<'i> {
     length: usize,
-    cross_origin: bool,
     id: Option<&'i [u8]>,
 }
 
@@ -254,7 +251,7 @@ impl<'i> Fields<'i> {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             match name.len() {
                 6 if is("expect") => return None,
-                6 if is("origin") => fields.cross_origin = true,
+                6 if is("origin") => return None,
                 7 if is("upgrade") => return None,
                 10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
                     return None;
@@ -284,7 +281,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// Writes an answer as it goes on the wire.
-fn write(answer: &Answer, id: &RequestId, cross_origin: bool, out: &mut Vec<u8>) {
+fn write(answer: &Answer, id: &RequestId, out: &mut Vec<u8>) {
     let Answer { status, content_type, extra, rate, body } = answer;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
@@ -300,7 +297,7 @@ fn write(answer: &Answer, id: &RequestId, cross_origin: bool, out: &mut Vec<u8>)
         field("content-type", content_type.as_bytes());
         field("content-length", itoa::Buffer::new().format(body.len()).as_bytes());
     }
-    for (name, value) in extra.iter().chain(CORS.iter().filter(|_| cross_origin)) {
+    if let Some((name, value)) = extra {
         field(name.as_str(), value.as_bytes());
     }
     for (name, value) in rate.iter().flat_map(rate_headers) {

@@ -1,13 +1,13 @@
 //! The answers of the health paths, for the listener that metrics have.
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Readers, Refusal};
 use super::feed::ResponseBody;
 use super::health;
 use crate::server::hub::Hub;
 use http::Response;
 
 fn response(answer: Result<Answer, Refusal>) -> Response<ResponseBody> {
-    answer.unwrap_or_else(Refusal::into_answer).into_response(false).map(Into::into)
+    answer.unwrap_or_else(Refusal::into_answer).into_response(Readers::Own).map(Into::into)
 }
 
 /// `GET /`

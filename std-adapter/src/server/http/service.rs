@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 
+use super::answer::Readers;
 use super::{Refusal, ResponseBody, handle, upgrade};
 use crate::server::handle::ServerHandle;
 use crate::server::hub::Hub;
@@ -62,7 +63,7 @@ where
                 // Nobody knows here who can reach the server that it is mounted in.
                 let text = "dev mode has a listener of its own and is not mounted";
                 let refusal = Refusal::forbidden(text).into_answer();
-                return Ok(refusal.into_response(false).map(Into::into));
+                return Ok(refusal.into_response(Readers::Own).map(Into::into));
             }
             Ok(match upgrade::requested(&hub, &mut request) {
                 Some(response) => response.map(Into::into),

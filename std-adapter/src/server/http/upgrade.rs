@@ -6,10 +6,10 @@ use crate::server::hub::Hub;
 use crate::server::hub::mail::Mail;
 use crate::server::listener::Slot;
 use crate::server::refusals::{RefusalKind, Refused};
-use crate::server::socket::{Adopted, Detached, Stream};
+use crate::server::socket::{Adopted, Asked, Detached, Stream};
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -36,9 +36,10 @@ pub(crate) fn requested<B>(hub: &Hub, request: &mut Request<B>) -> Option<Respon
         }
         Ok(accept) => {
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-            let (hub, target) = (hub.clone(), Box::from(target));
+            let origin = request.headers().get(ORIGIN).map(|origin| origin.as_bytes().into());
+            let (hub, asked) = (hub.clone(), Asked { target: target.into(), origin });
             let upgrade = hyper::upgrade::on(request);
-            tokio::spawn(take_over(hub, upgrade, target));
+            tokio::spawn(take_over(hub, upgrade, asked));
             switching(&accept)
         }
     })
@@ -92,7 +93,7 @@ fn refusal(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
 }
 
 /// Waits for the handshake's answer to be sent, then hands the stream to a shard.
-async fn take_over(hub: Hub, upgrade: OnUpgrade, target: Box<str>) {
+async fn take_over(hub: Hub, upgrade: OnUpgrade, asked: Asked) {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -101,13 +102,13 @@ async fn take_over(hub: Hub, upgrade: OnUpgrade, target: Box<str>) {
         }
     };
     match detach(upgraded) {
-        Under::System(Ok(stream), leftover, slot) => give(&hub, stream, leftover, target, slot),
+        Under::System(Ok(stream), leftover, slot) => give(&hub, stream, leftover, asked, slot),
         Under::System(Err(error), ..) => tracing::warn!(%error, "cannot take a socket over"),
         Under::Foreign(foreign) => {
             // A stream of another kind, TLS for one: a pair of sockets carries its bytes.
             let Ok((ours, theirs)) = UnixStream::pair() else { return };
             let Ok(theirs) = theirs.into_std() else { return };
-            give(&hub, Detached::Unix(theirs), Bytes::new(), target, None);
+            give(&hub, Detached::Unix(theirs), Bytes::new(), asked, None);
             let (mut foreign, mut ours) = (TokioIo::new(foreign), ours);
             let copied = tokio::io::copy_bidirectional_with_sizes(
                 &mut foreign,
@@ -122,8 +123,8 @@ async fn take_over(hub: Hub, upgrade: OnUpgrade, target: Box<str>) {
     }
 }
 
-fn give(hub: &Hub, stream: Detached, leftover: Bytes, target: Box<str>, slot: Option<Box<Slot>>) {
-    let adopted = Adopted::Upgraded { stream, leftover, target, slot };
+fn give(hub: &Hub, stream: Detached, leftover: Bytes, asked: Asked, slot: Option<Box<Slot>>) {
+    let adopted = Adopted::Upgraded { stream, leftover, asked, slot };
     hub.send(hub.next_shard(), Mail::Adopt(Box::new(adopted)));
 }
 

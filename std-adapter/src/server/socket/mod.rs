@@ -10,7 +10,7 @@ mod tls;
 mod user;
 
 pub(crate) use conn::{Conn, Sent, Sub};
-pub(crate) use opening::{Adopted, Arrival, adopt, serve};
+pub(crate) use opening::{Adopted, Arrival, Asked, adopt, serve};
 #[cfg(test)]
 pub(crate) use policy::handle;
 pub(crate) use policy::{acknowledge, presence_full};

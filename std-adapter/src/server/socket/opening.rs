@@ -5,6 +5,7 @@ use super::reading;
 use super::stream::{Detached, Stream};
 use super::tls::Tls;
 use crate::app::App;
+use crate::config::origin::allowed;
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
 use crate::server::listener::proxy::{self, Said};
@@ -33,7 +34,15 @@ pub(crate) enum Adopted {
     /// Accepted, nothing read.
     Raw(Detached, Box<Arrival>),
     /// The handshake has been answered by another HTTP server; `leftover` came after it.
-    Upgraded { stream: Detached, leftover: Bytes, target: Box<str>, slot: Option<Box<Slot>> },
+    Upgraded { stream: Detached, leftover: Bytes, asked: Asked, slot: Option<Box<Slot>> },
+}
+
+/// What the request for a WebSocket said.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) target: Box<str>,
+    /// The origin of the page that it comes from, if it comes from one.
+    pub(crate) origin: Option<Box<[u8]>>,
 }
 
 /// What is known of a connection when it is accepted.
@@ -82,9 +91,10 @@ pub(crate) fn adopt(shard: &Rc<Shard>, adopted: Adopted) {
                 tokio::task::spawn_local(serve(shard, stream, arrival));
             }
         }
-        Adopted::Upgraded { stream, leftover, target, slot } => {
+        Adopted::Upgraded { stream, leftover, asked, slot } => {
             let Ok(stream) = Stream::attach(stream) else { return };
-            let opening = admit(&shard, &target, Vec::new(), &leftover);
+            let asked = (&*asked.target, asked.origin.as_deref());
+            let opening = admit(&shard, asked, Vec::new(), &leftover);
             tokio::task::spawn_local(go_on(shard, Opened { stream, opening, slot }));
         }
     }
@@ -188,9 +198,11 @@ async fn go_on(shard: Rc<Shard>, opened: Opened) {
             return Box::pin(http::connection::serve(shard, stream, bytes, slot)).await;
         }
         Opening::Broken(reply) => {
-            let _ = stream.try_write(&reply); // a peer that cannot take one answer gets none
             let patience = shard.hub.config().close_timeout;
-            Box::pin(reading::linger(&stream, patience)).await;
+            let told = tokio::time::timeout(patience, reading::write_all(&stream, &reply)).await;
+            if matches!(told, Ok(Ok(()))) {
+                Box::pin(reading::linger(&stream, patience)).await;
+            }
         }
         Opening::Told => {
             let patience = shard.hub.config().close_timeout;
@@ -274,7 +286,8 @@ fn decide(
         (Err(refusal), _) => (broken(shard, refusal), None),
         (Ok(request), Ok(slot)) => {
             let reply = reply_with(|tx| request.accept(None, tx));
-            (admit(shard, request.target, reply, leftover), slot)
+            let asked = (request.target, head.header("origin"));
+            (admit(shard, asked, reply, leftover), slot)
         }
         (Ok(request), Err(Crowded { limit })) => {
             let reply = reply_with(|tx| request.accept(None, tx));
@@ -303,13 +316,18 @@ fn reply_with<E>(write: impl FnOnce(&mut TxBuf<'_>) -> Result<(), E>) -> Vec<u8>
 
 /// Lets a WebSocket in, or says why not, as the first thing after the handshake: browsers show nothing
 /// of a handshake that failed.
-fn admit(shard: &Shard, target: &str, mut reply: Vec<u8>, leftover: &[u8]) -> Opening {
+fn admit(
+    shard: &Shard,
+    asked: (&str, Option<&[u8]>),
+    mut reply: Vec<u8>,
+    leftover: &[u8],
+) -> Opening {
     let socket_id = new_socket_id();
     let now = shard.now();
     let mut core = ServerConn::new(socket_id, &shard.protocol, now);
     let mut memory = [0; REPLY_BYTES];
     let mut tx = TxBuf::new(&mut memory);
-    match find_app(&shard.hub, target) {
+    match find_app(&shard.hub, asked) {
         Ok(app) => {
             let _ = core.establish(&shard.protocol, now, &mut tx); // far smaller than the buffer
             reply.extend_from_slice(tx.written());
@@ -343,7 +361,7 @@ struct NotAdmitted {
 }
 
 /// The checks of an upgrade in their order. On success the app counts one connection more.
-fn find_app(hub: &Hub, target: &str) -> Result<AppRef, NotAdmitted> {
+fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef, NotAdmitted> {
     let unknown = |code, text| NotAdmitted { app: None, code, text };
     let target = ConnectTarget::parse(target, &hub.config().path_prefix)
         .map_err(|error| unknown(error.code(), format!("{error}: connect to /app/KEY").into()))?;
@@ -359,6 +377,13 @@ fn find_app(hub: &Hub, target: &str) -> Result<AppRef, NotAdmitted> {
         return Err(refused(ErrorCode::APP_DISABLED, "The app is not enabled.".into()));
     }
     check_protocol(target.protocol).map_err(|(code, text)| refused(code, text.into()))?;
+    // Who names no origin is no page.
+    let patterns = hub.config().origins(Some(&app));
+    if let Some(origin) = origin.filter(|origin| !allowed(patterns, origin)) {
+        let origin: String = String::from_utf8_lossy(origin).chars().take(64).collect();
+        let text = format!("Origin not allowed: `allowed_origins` has no {origin}.");
+        return Err(refused(ErrorCode::UNAUTHORIZED, text.into()));
+    }
     if hub.is_draining() {
         let text = "Server is closing. Please reconnect shortly.";
         return Err(refused(ErrorCode::RECONNECT, text.into()));

@@ -91,13 +91,26 @@ pub(super) async fn linger(stream: &Stream, patience: Duration) {
     .await;
 }
 
+/// Writes all of `bytes`; the caller bounds its time.
+pub(super) async fn write_all(stream: &Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            // Also of a socket that this runtime has not asked about yet.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Tells a refused peer why, then waits for its part of the closing handshake.
 pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn, reply: Vec<u8>) {
     let patience = shard.hub.config().close_timeout;
-    if stream.try_write(&reply).is_err() {
-        return;
-    }
     let _ = tokio::time::timeout(patience, async {
+        if write_all(&stream, &reply).await.is_err() {
+            return;
+        }
         let mut input = Vec::new();
         let mut memory = [0; 512];
         while stream.readable().await.is_ok() {

@@ -9,7 +9,7 @@ mod door;
 mod stream;
 mod view;
 
-use super::answer::Refusal;
+use super::answer::{Readers, Refusal};
 use super::{ResponseBody, body, feed};
 use crate::server::hub::Hub;
 use bytes::Bytes;
@@ -161,7 +161,7 @@ fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Respo
 fn refuse(path: &str, refusal: Refusal) -> Response<ResponseBody> {
     let status = refusal.status();
     let mut response = if path.starts_with("/api/") {
-        refusal.into_answer().into_response(false).map(Into::into)
+        refusal.into_answer().into_response(Readers::Own).map(Into::into)
     } else {
         respond(status, TEXT, format!("{}\n", refusal.text()).into())
     };
