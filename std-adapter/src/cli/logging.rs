@@ -1,12 +1,14 @@
 //! Log lines on standard error.
 
-use std::io;
+use std::{fmt, io};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
+
+use crate::server::TRACES;
 
 /// What is logged when nothing is said.
 pub(super) const DEFAULT: &str = "info";
@@ -32,12 +34,24 @@ pub(super) fn parse(text: &str) -> Result<Targets, String> {
     if !text.split(',').all(named) {
         return Err(wrong());
     }
-    text.parse().map_err(|_| wrong())
+    let levels: Targets = text.parse().map_err(|_| wrong())?;
+    Ok(levels.with_target(TRACES, LevelFilter::OFF))
 }
 
 /// Lets the levels be changed later.
-#[derive(Debug)]
-pub(super) struct Levels(reload::Handle<Targets, Registry>);
+pub(super) struct Levels(reload::Handle<Targets, Base>);
+
+impl fmt::Debug for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Levels").finish_non_exhaustive()
+    }
+}
+
+/// What sends traces elsewhere.
+pub(super) type Traces = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// What the log is a layer upon.
+type Base = Layered<Option<Traces>, Registry>;
 
 impl Levels {
     /// Logs at these levels from now on.
@@ -75,18 +89,19 @@ pub(super) fn start(
     levels: Targets,
     format: Format,
     modules: bool,
+    traces: Option<Traces>,
 ) -> Result<Levels, TryInitError> {
     let (levels, handle) = reload::Layer::new(levels);
-    let registry = tracing_subscriber::registry().with(levels);
+    let registry = tracing_subscriber::registry().with(traces);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(modules);
     match format {
         Format::Text => {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
-            registry.with(lines.with_ansi(colours)).try_init()?;
+            registry.with(lines.with_ansi(colours).with_filter(levels)).try_init()?;
         }
         Format::Json => {
-            let lines = lines.with_ansi(false).json();
-            registry.with(lines.flatten_event(true).with_span_list(false)).try_init()?;
+            let lines = lines.with_ansi(false).json().flatten_event(true).with_span_list(false);
+            registry.with(lines.with_filter(levels)).try_init()?;
         }
     }
     Ok(Levels(handle))

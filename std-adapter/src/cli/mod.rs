@@ -8,6 +8,8 @@ mod serve;
 mod sign;
 mod subscribe;
 mod target;
+#[cfg(feature = "otlp")]
+mod traces;
 mod verify;
 
 use std::io::{self, Read as _, Write as _};

@@ -111,10 +111,42 @@ impl Sources {
     }
 }
 
+#[cfg(feature = "otlp")]
+use super::traces::Sender;
+
+/// It does not exist.
+#[cfg(not(feature = "otlp"))]
+#[derive(Debug)]
+enum Sender {}
+
+#[cfg(not(feature = "otlp"))]
+impl Sender {
+    fn end(self) {
+        match self {}
+    }
+}
+
 /// The levels to log at.
 pub(super) fn levels(settings: &Settings, dev: bool) -> Result<Targets, String> {
     let default = if dev { logging::DEV } else { logging::DEFAULT };
     logging::parse(settings.log.as_deref().unwrap_or(default))
+}
+
+/// What sends traces, if they are wanted.
+#[cfg(feature = "otlp")]
+fn traces(endpoint: Option<&str>) -> Result<Option<(Sender, logging::Traces)>, String> {
+    endpoint.map(super::traces::start).transpose()
+}
+
+/// There is nothing to send traces with.
+#[cfg(not(feature = "otlp"))]
+fn traces(endpoint: Option<&str>) -> Result<Option<(Sender, logging::Traces)>, String> {
+    match endpoint {
+        None => Ok(None),
+        Some(_) => Err("option `otlp_endpoint` is set, but this program was built without the feature `otlp`: build \
+             it with `--features otlp`"
+            .into()),
+    }
 }
 
 /// Serves until a signal ends it.
@@ -129,8 +161,13 @@ pub(super) fn run(args: Args) -> ExitCode {
         Ok(format) => format,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let traces = match traces(settings.otlp_endpoint.as_deref()) {
+        Ok(traces) => traces,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    let (traces, layer) = traces.unzip();
     let levels = match levels(&settings, dev) {
-        Ok(levels) => match logging::start(levels, format, !dev) {
+        Ok(levels) => match logging::start(levels, format, !dev, layer) {
             Ok(levels) => levels,
             Err(error) => return fail(1, &error),
         },
@@ -146,7 +183,13 @@ pub(super) fn run(args: Args) -> ExitCode {
     let reload = Reload { sources, options: settings.options.clone(), levels, dev };
     // One thread waits for signals; the server has threads of its own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(settings, reload)),
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(settings, reload));
+            if let Some(traces) = traces {
+                traces.end();
+            }
+            code
+        }
         Err(error) => fail(1, &error),
     }
 }

@@ -110,6 +110,9 @@ options! {
         /// How log lines are written: text, or json for programs [default: text]
         #[arg(long, value_name = "FORMAT", help_heading = "Server")]
         log_format: Text,
+        /// Collector that traces go to, such as `http://127.0.0.1:4318/v1/traces`; needs the feature otlp [default: none]
+        #[arg(long, value_name = "URL", help_heading = "Server")]
+        otlp_endpoint: Text,
         /// Bytes of one message from a client [default: 131072]
         #[arg(long, value_name = "BYTES", help_heading = "Bounds of the server")]
         max_message_bytes: u32,

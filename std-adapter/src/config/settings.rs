@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) options: ServerOptions,
     /// How log lines are written, if that is set.
     pub(crate) log_format: Option<String>,
+    /// Where traces go, if anywhere.
+    pub(crate) otlp_endpoint: Option<String>,
     /// Things that look like mistakes but may be none of ours.
     pub(crate) warnings: Vec<String>,
 }
@@ -64,12 +66,14 @@ impl Settings {
         let options = flags.0.or(environment.server).or(file);
         let log = options.log.clone().map(|log| log.0);
         let log_format = options.log_format.clone().map(|format| format.0);
+        let otlp_endpoint = options.otlp_endpoint.clone().map(|url| url.0);
         Ok(Self {
             server: server_config(options.clone())?,
             options,
             apps: apps(app, defaults, entries)?,
             log,
             log_format,
+            otlp_endpoint,
             warnings,
         })
     }

@@ -180,7 +180,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
         feed_keep_alive = 23\nfeed_retention = 24\nmax_feed_queue = 25\n\
         backplane = \"redis://:pw@b\"\nbackplane_prefix = \"x\"\nbackplane_lease = 26\n\
-        console_password = \"12345678\"\nconsole_read_only = true\nlog = \"warn\"\nlog_format = \"json\"\n\
+        console_password = \"12345678\"\nconsole_read_only = true\nlog = \"warn\"\nlog_format = \"json\"\notlp_endpoint = \"o\"\n\
         metrics = true\nmetrics_host = \"m\"\nmetrics_port = 28\nmetrics_prefix = \"a_\"\nmetrics_soketi_prefix = \"b_\"\n\
         tls_port = 27\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_client_ca = \"ca\"\n\
         listen_unix = \"u\"\nlisten_unix_mode = \"0600\"\nreuse_port = true\n\
@@ -191,6 +191,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
     let settings = load_file(text).unwrap();
     assert_eq!(settings.log.as_deref(), Some("warn"));
     assert_eq!(settings.log_format.as_deref(), Some("json"));
+    assert_eq!(settings.otlp_endpoint.as_deref(), Some("o"));
     let expected = "ServerConfig { host: \"h\", port: 1, tls_port: Some(27), tls_cert: Some(\"c\"), tls_key: Some(\"k\"), \
         tls_client_ca: Some(\"ca\"), certificates: [Certificate { cert: \"c2\", key: \"k2\", \
         names: [\"n\"] }], listen_unix: Some(\"u\"), listen_unix_mode: 384, reuse_port: true, proxy_protocol: true, \

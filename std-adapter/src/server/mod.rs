@@ -42,7 +42,7 @@ pub(crate) mod webhook;
 mod wheel;
 
 pub(crate) use dev::AnyKey;
-pub(crate) use steps::STEPS;
+pub(crate) use steps::{STEPS, TRACES};
 
 pub use backplane::{BackplaneError, BackplaneState, BackplaneUrl};
 pub use builder::{Server, ServerBuilder, StartError};

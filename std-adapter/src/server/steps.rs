@@ -7,6 +7,9 @@ use tracing::{Level, debug, enabled};
 /// The name that these lines are switched on by.
 pub(crate) const STEPS: &str = "tidings::steps";
 
+/// The name of what is told to a collector of traces, and to no log.
+pub(crate) const TRACES: &str = "tidings::traces";
+
 /// Text for a log line: its beginning, if it is long.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     const SHOWN: usize = 160;

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
+use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use answer::{Answer, Readers};
@@ -43,7 +44,7 @@ use super::dev;
 use super::hub::{Entry, Hub, Source};
 use super::metrics::{Made, OTHER};
 use super::refusals::{RefusalKind, Refused};
-use super::steps::{STEPS, shown};
+use super::steps::{STEPS, TRACES, shown};
 use crate::app::{App, Standing};
 use crate::server::now_ms;
 
@@ -60,7 +61,10 @@ where
 {
     let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
     let id = RequestId::new(given);
-    let mut response = answer(hub, request, note).instrument(span(&id)).await;
+    let trace = trace(request.method(), request.uri().path(), &id);
+    let answered = answer(hub, request, note).instrument(span(&id)).instrument(trace.clone());
+    let mut response = answered.await;
+    trace.record("http.response.status_code", response.status().as_u16());
     if let Ok(value) = HeaderValue::from_bytes(id.as_bytes()) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
@@ -70,6 +74,19 @@ where
 /// What log lines of one request have in common. It costs next to nothing when nothing is logged.
 fn span(id: &RequestId) -> Span {
     tracing::debug_span!(target: STEPS, "request", %id)
+}
+
+/// What a collector of traces is told of a request.
+fn trace(method: &Method, path: &str, id: &RequestId) -> Span {
+    tracing::debug_span!(
+        target: TRACES,
+        "HTTP API request",
+        otel.kind = "server",
+        http.request.method = %method,
+        url.path = path,
+        tidings.request_id = %id,
+        http.response.status_code = Empty,
+    )
 }
 
 async fn answer<B>(

@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::answer::{Answer, rate_headers};
 use super::request_id::{REQUEST_ID, RequestId};
-use super::{About, Admission, Call, admit, console, finish, log, perform, span};
+use super::{About, Admission, Call, admit, console, finish, log, perform, span, trace};
 use crate::config::ServerConfig;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
@@ -149,6 +149,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 }
                 let id = RequestId::new(ordinary.id);
                 let (mut about, span) = (About::default(), span(&id));
+                let trace = trace(call.method, call.path, &id);
                 let answer = match admit(hub, &call, &mut about) {
                     Ok(Admission::Wants(task)) if task.is_feed() => {
                         return Rest::Foreign(input.into());
@@ -156,7 +157,10 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                     Ok(Admission::Answered(answer)) => Ok(answer),
                     Ok(Admission::Wants(task)) => {
                         let body = input.slice(ordinary.head..end);
-                        perform(hub, &call, task, &body).instrument(span.clone()).await
+                        perform(hub, &call, task, &body)
+                            .instrument(span.clone())
+                            .instrument(trace.clone())
+                            .await
                     }
                     Err(refusal) => Err(refusal),
                 };
@@ -168,6 +172,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                     (answer.status.as_u16(), (ordinary.length, answer.body.len()));
                 let made = about.made(status, bytes, now - begun);
                 log(&call, &made);
+                trace.record("http.response.status_code", status);
                 shard.requests.borrow_mut().note(&made);
                 begun = now;
                 input = input.slice(end..);

@@ -32,6 +32,7 @@ use super::backplane::Told;
 use super::handle::Thread;
 use super::hub::Hub;
 use super::now_ms;
+use super::steps::TRACES;
 use crate::app::App;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use client::{Client, Post};
@@ -46,6 +47,8 @@ use tidings_core::auth::sign_webhook;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, Instant};
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 use watch::Watch;
 
 /// The longest pause between two attempts.
@@ -194,9 +197,23 @@ async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Ba
     while Instant::now() < give_up {
         let error = {
             let _turn = queue.turn.lock().await;
-            match client.send(&post, config.webhook_timeout).await {
+            let trace = tracing::debug_span!(
+                target: TRACES,
+                "webhook",
+                otel.kind = "client",
+                otel.status_code = Empty,
+                otel.status_description = Empty,
+                url.full = url,
+                tidings.app_id = &*app.id,
+                tidings.events = batch.events.len(),
+            );
+            match client.send(&post, config.webhook_timeout).instrument(trace.clone()).await {
                 Ok(()) => return true,
-                Err(error) => error,
+                Err(error) => {
+                    trace.record("otel.status_code", "ERROR");
+                    trace.record("otel.status_description", display(&error));
+                    error
+                }
             }
         };
         endpoint.counts.failed_attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
