@@ -19,7 +19,8 @@ impl Password {
     /// how long this one is. Nothing is the empty password.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
-        let digest = |text: &str| SigningKey::new(text.as_bytes()).sign(&[b"password"]);
+        // As keys, texts that differ only in zero bytes at their ends would be the same.
+        let digest = |text: &str| SigningKey::new(b"password").sign(&[text.as_bytes()]);
         let same = digest(&self.0).matches(digest(given).as_str());
         same && !self.0.is_empty()
     }
