@@ -62,7 +62,8 @@ impl Reload {
             tracing::warn!("option `{name}` has changed: it takes effect at the next start");
         }
         let (added, changed, removed) = (changes.added, changes.changed, changes.removed);
-        tracing::info!(?added, ?changed, ?removed, "configuration read again");
+        // Whoever waits for the line finds all of it done.
         self.levels.set(levels);
+        tracing::info!(?added, ?changed, ?removed, "configuration read again");
     }
 }
