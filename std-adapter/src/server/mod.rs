@@ -42,7 +42,9 @@ pub(crate) mod webhook;
 mod wheel;
 
 pub(crate) use dev::AnyKey;
-pub(crate) use steps::{STEPS, TRACES};
+pub(crate) use steps::STEPS;
+#[cfg(feature = "cli")]
+pub(crate) use steps::TRACES;
 
 pub use backplane::{BackplaneError, BackplaneState, BackplaneUrl};
 pub use builder::{Server, ServerBuilder, StartError};
