@@ -19,6 +19,8 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "server")]
 mod config;
+#[cfg(feature = "cli")]
+mod directory;
 #[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 mod outbound;
 #[cfg(feature = "publisher")]

@@ -260,6 +260,68 @@ fn sighup_reads_the_configuration_again_and_drops_no_connection() {
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "the first socket is still there");
 }
 
+/// An HTTP endpoint that answers with what `list` holds, or with 500 when it holds nothing.
+fn serve_list(list: std::sync::Arc<std::sync::Mutex<String>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/apps", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            assert!(head.contains("Bearer a-token"), "{head}");
+            let body = list.lock().unwrap().clone();
+            let status = if body.is_empty() { "500 No" } else { "200 OK" };
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    url
+}
+
+#[test]
+fn apps_behind_an_http_endpoint_come_and_go_while_it_serves() {
+    let app = |id: u32, rest: &str| format!(r#"{{"id":{id},"key":"k{id}","secret":"s"{rest}}}"#);
+    let list = std::sync::Arc::new(std::sync::Mutex::new(format!("[{}]", app(1, ""))));
+    let url = serve_list(list.clone());
+    let mut command =
+        tidings(&["serve", "--port", "0", "--apps-url", &url, "--apps-refresh", "100ms"]);
+    command.env("TIDINGS_APPS_TOKEN", "a-token");
+    let mut server = Serving::start(command);
+    assert!(server.banner.contains("ID 1   KEY k1"), "{}", server.banner);
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let first = server.socket("k1");
+
+    *list.lock().unwrap() = format!(r#"{{"apps":[{},{}]}}"#, app(1, ""), app(2, ""));
+    wait_for_line(&mut log, &["apps read again", r#"added=["2"]"#, "removed=[]"]);
+    let second = server.socket("k2");
+    *list.lock().unwrap() = String::new();
+    wait_for_line(&mut log, &["WARN", "500", "the apps stay as they were"]);
+    server.socket("k2");
+    *list.lock().unwrap() = format!("[{},{}]", app(1, ""), app(3, r#","colour":"red""#));
+    wait_for_line(&mut log, &["WARN", "app number 2 is left out", "`colour`"]);
+    wait_for_line(&mut log, &["apps read again", r#"removed=["2"]"#]);
+    let mut rest = Vec::new();
+    (&second).read_to_end(&mut rest).unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("4001"), "told in the error event");
+    first.set_nonblocking(true).unwrap();
+    let nothing = (&first).read(&mut [0; 64]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_one_clear_line() {
+    let (code, line) = refusal(&["serve", "--port", "0", "--apps-url", "http://127.0.0.1:1/a"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("the apps at http://127.0.0.1:1/a cannot be read"), "{line}");
+    let (code, _) = refusal(&["migrate"]);
+    assert_eq!(code, 2);
+}
+
 #[test]
 fn fr_140_a_signal_ends_it_with_code_0() {
     for name in ["TERM", "INT"] {

@@ -1,7 +1,10 @@
 //! The `tidings` program.
 
 mod banner;
+mod kept;
 mod logging;
+#[cfg(feature = "sql")]
+mod migrate;
 mod publish;
 mod reload;
 mod serve;
@@ -37,6 +40,8 @@ enum Command {
     #[cfg(all(feature = "bench", target_os = "linux"))]
     Bench(Box<crate::bench::BenchArgs>),
     Check(serve::CheckArgs),
+    #[cfg(feature = "sql")]
+    Migrate(migrate::Args),
     Publish(Box<publish::Args>),
     Serve(Box<serve::Args>),
     Sign(Box<sign::Args>),
@@ -51,6 +56,8 @@ pub fn main() -> ExitCode {
         #[cfg(all(feature = "bench", target_os = "linux"))]
         Command::Bench(args) => crate::bench::run(&args),
         Command::Check(args) => serve::check(args),
+        #[cfg(feature = "sql")]
+        Command::Migrate(args) => migrate::run(args),
         Command::Publish(args) => publish::run(*args),
         Command::Serve(args) => serve::run(*args),
         Command::Sign(args) => sign::run(*args),

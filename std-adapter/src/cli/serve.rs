@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tracing_subscriber::filter::Targets;
 
 use super::reload::Reload;
-use super::{EXIT_USAGE, banner, fail, logging, print};
+use super::{EXIT_USAGE, banner, fail, kept, logging, print};
 use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
 use crate::server::listener::check_certificates;
 use crate::server::{Server, ServerHandle, StartError};
@@ -75,9 +76,15 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
     for warning in &settings.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    let (server, apps) = (&settings.server, &settings.apps);
+    let server = &settings.server;
+    let apps = match settings.apps.apps() {
+        Ok(apps) => apps,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
     let tells = |on: bool, what: &'static str| if on { what } else { "" };
-    for app in apps.iter() {
+    // Where apps are kept elsewhere, none here is no development app.
+    let shown = settings.directory.is_none() || !apps.is_development();
+    for app in apps.iter().filter(|_| shown) {
         text.push_str(&format!(
             "app {}: key {}{}{}\n",
             app.id,
@@ -85,6 +92,9 @@ pub(super) fn check(args: CheckArgs) -> ExitCode {
             tells(!app.enabled, ", disabled"),
             tells(apps.is_development(), ", the development app, for loopback addresses only"),
         ));
+    }
+    if let Some(directory) = &settings.directory {
+        text.push_str(&format!("more apps at {}, which are not looked at\n", directory.url));
     }
     if let Some(url) = &server.backplane {
         text.push_str(&format!("backplane {url}\n"));
@@ -180,7 +190,14 @@ pub(super) fn run(args: Args) -> ExitCode {
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    let reload = Reload { sources, options: settings.options.clone(), levels, dev };
+    let reload = Reload {
+        sources,
+        options: settings.options.clone(),
+        list: settings.apps.clone(),
+        found: None,
+        levels,
+        dev,
+    };
     // One thread waits for signals; the server has threads of its own.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
@@ -194,7 +211,7 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn load(
+pub(super) fn load(
     config: Option<PathBuf>,
     flags: (ServerOptions, AppOptions),
 ) -> Result<Settings, ConfigError> {
@@ -229,17 +246,24 @@ impl Signals {
     }
 }
 
-async fn serve(settings: Settings, reload: Reload) -> ExitCode {
+async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(1, &error),
     };
+    let (directory, found) = match kept::open(settings.directory).await {
+        Ok(opened) => opened,
+        Err(error) => return fail(1, &error),
+    };
+    reload.found = directory.is_some().then(|| found.clone());
+    let apps = match reload.apps(&settings.apps) {
+        Ok(apps) => apps,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
     let (dev, prefix) = (reload.dev, settings.server.path_prefix.clone());
     let unix = settings.server.listen_unix.clone();
-    let server = Server::builder()
-        .config(settings.server)
-        .checked_apps(settings.apps)
-        .listen_as_configured();
+    let server =
+        Server::builder().config(settings.server).checked_apps(apps).listen_as_configured();
     let server = if dev { server.dev() } else { server }.start();
     let server = match server {
         Ok(server) => server,
@@ -255,8 +279,13 @@ async fn serve(settings: Settings, reload: Reload) -> ExitCode {
     let banner = banner::text(server.apps(), &places(&server), unix.as_deref(), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
+    let (changes, mut changed) = mpsc::channel(1);
+    if let Some(directory) = directory {
+        tokio::spawn(kept::look(directory, found, changes));
+    }
     loop {
         tokio::select! {
+            Some(found) = changed.recv() => reload.found(found, &server),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hang_up.recv() => reload.run(&server),

@@ -12,6 +12,7 @@ use super::nearest::nearest;
 use super::options::{AppOptions, FILE_ONLY, ServerOptions};
 use super::secret_file;
 use super::soketi_adapter::Adapter;
+use super::soketi_apps::AppManager;
 use super::value::Text;
 
 /// What the environment says.
@@ -91,11 +92,13 @@ pub(crate) fn read(
     let mut ours = Environment::default();
     let mut soketi = Environment::default();
     let mut adapter = Adapter::default();
+    let mut manager = AppManager::default();
     for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
         if let Some(option) = name.strip_prefix("TIDINGS_") {
             read_ours(&mut ours, &name, option, value)?;
         } else if let Some(option) = name.strip_prefix("SOKETI_")
             && !adapter.take(option, &value)
+            && !manager.take(option, &value)
         {
             read_soketi(&mut soketi, &name, option, &value)?;
         }
@@ -108,11 +111,32 @@ pub(crate) fn read(
         set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane_prefix", &prefix)?;
     }
     soketi.warnings.extend(backplane.warnings);
+    let kept = manager.kept();
+    if let Some(url) = kept.url {
+        set(&mut soketi, "SOKETI_APP_MANAGER_DRIVER", "apps_url", &url)?;
+    }
+    if let Some(table) = kept.table {
+        set(&mut soketi, "SOKETI_APP_MANAGER_DRIVER", "apps_table", &table)?;
+    }
+    soketi.warnings.extend(kept.warnings);
     keep_metric_names(&mut soketi.server);
     ours.server = ours.server.or(soketi.server);
     ours.app = ours.app.or(soketi.app);
     ours.warnings.append(&mut soketi.warnings);
     Ok(ours)
+}
+
+/// Reads one option of an app from the variable that it stands for.
+///
+/// # Errors
+///
+/// What is wrong with the value.
+pub(crate) fn read_app(variable: String, value: String) -> Result<AppOptions, String> {
+    match read(std::iter::once((variable, value))) {
+        Ok(read) => Ok(read.app),
+        Err(ConfigError::Environment { message, .. }) => Err(message),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn read_ours(
@@ -350,6 +374,7 @@ mod tests {
                 "TIDINGS_BACKPLANE" => "redis://127.0.0.1",
                 "TIDINGS_ALLOWED_ORIGINS" => "https://*.shop.example,blog.example",
                 "TIDINGS_TRUSTED_PROXIES" => "10.0.0.0/8, ::1",
+                "TIDINGS_APPS_URL" => "sqlite:apps.db",
                 _ => "1",
             };
             let env = environment(&[(&name, value)]).unwrap();

@@ -1,5 +1,7 @@
 //! The configuration of a server.
 
+#[cfg(feature = "cli")]
+mod apps;
 mod certificate;
 #[cfg(feature = "cli")]
 mod env;
@@ -21,6 +23,8 @@ mod settings;
 #[cfg(feature = "cli")]
 mod soketi_adapter;
 #[cfg(feature = "cli")]
+mod soketi_apps;
+#[cfg(feature = "cli")]
 mod soketi_file;
 #[cfg(feature = "cli")]
 mod value;
@@ -38,7 +42,9 @@ pub use network::{Network, NetworkError};
 pub use origin::{Origin, OriginError};
 
 #[cfg(feature = "cli")]
-pub(crate) use env::read as read_environment;
+pub(crate) use apps::AppList;
+#[cfg(feature = "cli")]
+pub(crate) use env::{read as read_environment, read_app};
 #[cfg(feature = "cli")]
 pub(crate) use error::ConfigError;
 #[cfg(feature = "cli")]
@@ -46,6 +52,10 @@ pub(crate) use options::{AppOptions, Compare, ServerOptions};
 pub use password::Password;
 #[cfg(feature = "cli")]
 pub(crate) use settings::Settings;
+#[cfg(all(feature = "cli", test))]
+pub(crate) use value::Bound;
+#[cfg(feature = "cli")]
+pub(crate) use value::{SecretText, Text};
 
 /// Everything about a server that is not about one app.
 ///

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::value::{Backplane, Bound, List, Mode, Seconds, SecretText, Text};
 use super::webhooks::Webhooks;
 use super::{Network, Origin};
+use crate::directory::DirectoryUrl;
 
 /// Options that can be held against others of their kind.
 pub(crate) trait Compare {
@@ -219,6 +220,18 @@ options! {
         /// More certificates, chosen by the name that a client asks for (file only).
         #[arg(skip)]
         certificates: Vec<CertificateEntry>,
+        /// Where more apps are kept: `https://…`, `postgres://…`, `mysql://…` or `sqlite:FILE` [default: none]
+        #[arg(long, value_name = "URL", help_heading = "Apps kept elsewhere")]
+        apps_url: DirectoryUrl,
+        /// Table of the apps in a database [default: apps]
+        #[arg(long, value_name = "NAME", help_heading = "Apps kept elsewhere")]
+        apps_table: Text,
+        /// How often to look there for changes [default: 5]
+        #[arg(long, value_name = "SECONDS", help_heading = "Apps kept elsewhere")]
+        apps_refresh: Seconds,
+        /// What an HTTP endpoint of apps knows us by, as a bearer token; prefer TIDINGS_APPS_TOKEN
+        #[arg(long, value_name = "TOKEN", help_heading = "Apps kept elsewhere")]
+        apps_token: SecretText,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]
         defaults: AppOptions,

@@ -3,20 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::apps::AppList;
 use super::env::Environment;
 use super::error::ConfigError;
 use super::file;
 use super::options::{AppOptions, CertificateEntry, ServerOptions};
 use super::soketi_file;
-use super::value::{Bound, Seconds, Text};
+use super::value::{Seconds, Text};
 use super::{Certificate, ServerConfig};
-use crate::app::{App, AppLimits, Apps};
+use crate::directory::DirectoryConfig;
 
 /// The configuration of a run of `tidings serve`.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: ServerConfig,
-    pub(crate) apps: Apps,
+    pub(crate) apps: AppList,
+    /// Where more apps are kept.
+    pub(crate) directory: Option<DirectoryConfig>,
     /// The level to log at, or a filter such as `tidings=debug`, if one is set.
     pub(crate) log: Option<String>,
     /// The options of the server as they were given, to compare with those of another time.
@@ -69,8 +72,9 @@ impl Settings {
         let otlp_endpoint = options.otlp_endpoint.clone().map(|url| url.0);
         Ok(Self {
             server: server_config(options.clone())?,
+            apps: AppList::read(app, defaults, entries)?,
+            directory: directory(&options)?,
             options,
-            apps: apps(app, defaults, entries)?,
             log,
             log_format,
             otlp_endpoint,
@@ -78,6 +82,20 @@ impl Settings {
         })
     }
 }
+
+/// Where more apps are kept.
+fn directory(options: &ServerOptions) -> Result<Option<DirectoryConfig>, ConfigError> {
+    let Some(url) = options.apps_url.clone() else { return Ok(None) };
+    let refresh = options.apps_refresh.map_or(APPS_REFRESH, |seconds| seconds.0);
+    if refresh < Duration::from_millis(100) {
+        let (value, rule) = (format!("{refresh:?}"), "at least 100 ms are needed");
+        return Err(ConfigError::Option { name: "apps_refresh", value, rule });
+    }
+    let table = options.apps_table.clone().map_or("apps".into(), |table| table.0.into());
+    Ok(Some(DirectoryConfig { url, table, refresh, token: options.apps_token.clone() }))
+}
+
+const APPS_REFRESH: Duration = Duration::from_secs(5);
 
 /// The defaults, with what is set of how the server is reached.
 fn doors(options: &mut ServerOptions) -> ServerConfig {
@@ -301,153 +319,6 @@ fn path_prefix(text: &str) -> Result<Box<str>, ConfigError> {
         });
     }
     Ok(if path.is_empty() { "".into() } else { format!("/{path}").into() })
-}
-
-/// The apps of the file and the one of flags and environment; the development app without any.
-fn apps(
-    top: AppOptions,
-    defaults: AppOptions,
-    mut entries: Vec<AppOptions>,
-) -> Result<Apps, ConfigError> {
-    for (field, set) in [
-        ("id", defaults.id.is_some()),
-        ("key", defaults.key.is_some()),
-        ("secret", defaults.secret.is_some()),
-        ("secret_file", defaults.secret_file.is_some()),
-        ("previous_secret", defaults.previous_secret.is_some()),
-        ("previous_secret_file", defaults.previous_secret_file.is_some()),
-    ] {
-        if set {
-            return Err(ConfigError::DefaultsNameApp { field });
-        }
-    }
-    for (index, entry) in entries.iter().enumerate() {
-        // Flags and environment may complete the app that they name, and a lone app unnamed.
-        let completed = completes(&top, entry, entries.len());
-        for (field, set) in [
-            ("id", entry.id.is_some()),
-            ("key", entry.key.is_some() || (completed && top.key.is_some())),
-            ("secret", entry.secret.is_some() || (completed && top.secret.is_some())),
-        ] {
-            if !set {
-                return Err(ConfigError::AppIncomplete { number: index + 1, field });
-            }
-        }
-    }
-    let names_app = top.id.is_some()
-        || top.key.is_some()
-        || top.secret.is_some()
-        || top.previous_secret.is_some();
-    let (identity, rules) = split(top);
-    if names_app {
-        let count = entries.len();
-        match entries.iter_mut().find(|entry| completes(&identity, entry, count)) {
-            Some(entry) => *entry = identity.or(std::mem::take(entry)),
-            None => entries.insert(0, default_identity(identity)?),
-        }
-    }
-    if entries.is_empty() {
-        let mut app = App::development();
-        apply(&mut app, &rules.or(defaults));
-        return Ok(Apps::development_with(app)?);
-    }
-    let apps = entries.into_iter().map(|entry| {
-        let text = |text: Option<Text>| text.map(|text| text.0).unwrap_or_default();
-        let secret = entry.secret.clone().map(|secret| secret.0).unwrap_or_default();
-        let previous = entry.previous_secret.clone().map(|secret| secret.0).unwrap_or_default();
-        let app = App::new(text(entry.id.clone()), text(entry.key.clone()), secret);
-        let mut app = app.previous_secret(previous);
-        apply(&mut app, &rules.clone().or(entry).or(defaults.clone()));
-        app
-    });
-    Ok(Apps::new(apps.collect())?)
-}
-
-/// Whether the app of flags and environment is this app of the file.
-fn completes(top: &AppOptions, entry: &AppOptions, count: usize) -> bool {
-    match &top.id {
-        Some(id) => entry.id.as_ref() == Some(id),
-        None => {
-            let has_own =
-                top.key.is_some() || top.secret.is_some() || top.previous_secret.is_some();
-            count == 1 && has_own
-        }
-    }
-}
-
-/// Options apart: id, key and secret, and all others.
-fn split(options: AppOptions) -> (AppOptions, AppOptions) {
-    let rules =
-        AppOptions { id: None, key: None, secret: None, previous_secret: None, ..options.clone() };
-    let AppOptions { id, key, secret, previous_secret, .. } = options;
-    (AppOptions { id, key, secret, previous_secret, ..AppOptions::default() }, rules)
-}
-
-/// The app of flags and environment where no file knows it: id and key have Soketi's defaults.
-fn default_identity(identity: AppOptions) -> Result<AppOptions, ConfigError> {
-    let id = identity.id.unwrap_or_else(|| Text("app-id".to_owned()));
-    if identity.secret.is_none() {
-        return Err(ConfigError::NoSecret { id: id.0 });
-    }
-    let key = identity.key.unwrap_or_else(|| Text("app-key".to_owned()));
-    Ok(AppOptions { id: Some(id), key: Some(key), ..identity })
-}
-
-/// Sets what the options set.
-fn apply(app: &mut App, options: &AppOptions) {
-    let default = &app.limits;
-    app.limits = AppLimits {
-        max_channel_name: options.max_channel_name.unwrap_or(default.max_channel_name),
-        max_event_name: options.max_event_name.unwrap_or(default.max_event_name),
-        max_event_bytes: options.max_event_bytes.unwrap_or(default.max_event_bytes),
-        max_channels_per_event: options
-            .max_channels_per_event
-            .unwrap_or(default.max_channels_per_event),
-        max_batch: options.max_batch.unwrap_or(default.max_batch),
-        max_presence_members: options.max_presence_members.unwrap_or(default.max_presence_members),
-        max_presence_user_bytes: options
-            .max_presence_user_bytes
-            .unwrap_or(default.max_presence_user_bytes),
-        max_user_id: options.max_user_id.unwrap_or(default.max_user_id),
-        max_watchlist: options.max_watchlist.unwrap_or(default.max_watchlist),
-        max_channels_per_connection: options
-            .max_channels_per_connection
-            .unwrap_or(default.max_channels_per_connection),
-        max_cached_events: options.max_cached_events.unwrap_or(default.max_cached_events),
-        max_cached_bytes: options.max_cached_bytes.unwrap_or(default.max_cached_bytes),
-    };
-    if let Some(origins) = &options.allowed_origins {
-        app.allowed_origins.clone_from(&origins.0);
-    }
-    app.enabled = options.enabled.unwrap_or(app.enabled);
-    app.client_events = options.client_events.unwrap_or(app.client_events);
-    app.user_authentication = options.user_authentication.unwrap_or(app.user_authentication);
-    if let Some(webhooks) = &options.webhooks {
-        app.webhooks.clone_from(&webhooks.0);
-    }
-    app.subscription_count = options.subscription_count.unwrap_or(app.subscription_count);
-    app.watchlists = options.watchlists.unwrap_or(app.watchlists);
-    let history = &mut app.history;
-    history.max_events = options.history_events.unwrap_or(history.max_events);
-    history.max_bytes = options.history_bytes.unwrap_or(history.max_bytes);
-    history.max_age = options.history_age.map_or(history.max_age, |seconds| seconds.0);
-    if let Some(Text(prefixes)) = &options.history_prefixes {
-        let prefixes = prefixes.split(',').map(str::trim).filter(|prefix| !prefix.is_empty());
-        history.prefixes = prefixes.map(Into::into).collect();
-    }
-    app.cache_ttl = options.cache_ttl.map_or(app.cache_ttl, |seconds| seconds.0);
-    if let Some(Bound(bound)) = options.max_connections {
-        app.max_connections = bound;
-    }
-    if let Some(Bound(bound)) = options.max_backend_events_per_second {
-        app.max_backend_events_per_second = bound;
-    }
-    if let Some(Bound(bound)) = options.max_read_requests_per_second {
-        app.max_read_requests_per_second = bound;
-    }
-    if let Some(Bound(bound)) = options.max_client_events_per_second {
-        app.max_client_events_per_second = bound;
-    }
 }
 
 #[cfg(test)]

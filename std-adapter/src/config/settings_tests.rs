@@ -2,6 +2,10 @@ use std::path::Path;
 
 use super::super::{env, file};
 use super::*;
+use crate::app::Apps;
+use crate::config::AppOptions;
+use crate::config::SecretText;
+use crate::directory::Found;
 use tidings_core::auth::{SigningKey, sign_webhook, verify_webhook};
 
 fn load(
@@ -35,8 +39,8 @@ fn flags_beat_the_environment_beats_the_file_beats_the_default() {
 #[test]
 fn without_apps_there_is_the_development_app() {
     let settings = load_file("").unwrap();
-    assert!(settings.apps.is_development());
-    assert!(settings.apps.by_key("app-key").is_some());
+    assert!(settings.apps.apps().unwrap().is_development());
+    assert!(settings.apps.apps().unwrap().by_key("app-key").is_some());
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn several_apps_have_rules_of_their_own_over_the_defaults() {
     let text = "[defaults]\nmax_batch = 3\nmax_user_id = 9\n\
                 [[apps]]\nid = \"1\"\nkey = \"a\"\nsecret = \"s\"\nclient_events = true\n\
                 [[apps]]\nid = \"2\"\nkey = \"b\"\nsecret = \"t\"\nmax_batch = 4\n";
-    let apps = load_file(text).unwrap().apps;
+    let apps = load_file(text).unwrap().apps.apps().unwrap();
     let (first, second) = (apps.by_id("1").unwrap(), apps.by_id("2").unwrap());
     assert!(first.client_events && !second.client_events);
     assert_eq!((first.limits.max_batch, second.limits.max_batch), (3, 4));
@@ -57,13 +61,14 @@ fn several_apps_have_rules_of_their_own_over_the_defaults() {
 fn flags_rule_every_app_of_the_file() {
     let text = format!("{ONE_APP}max_batch = 4\n");
     let flags = AppOptions { max_batch: Some(5), ..AppOptions::default() };
-    let apps = load(&text, &[], (ServerOptions::default(), flags)).unwrap().apps;
+    let apps = load(&text, &[], (ServerOptions::default(), flags)).unwrap().apps.apps().unwrap();
     assert_eq!(apps.by_id("1").unwrap().limits.max_batch, 5);
 }
 
 #[test]
 fn the_environment_can_be_the_only_app() {
-    let apps = load("", &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps;
+    let apps =
+        load("", &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps.apps().unwrap();
     assert!(!apps.is_development());
     assert_eq!(apps.by_id("app-id").unwrap().secret(), b"s");
     let error = load("", &[("TIDINGS_APP_ID", "x")], Default::default()).unwrap_err().to_string();
@@ -73,7 +78,11 @@ fn the_environment_can_be_the_only_app() {
 #[test]
 fn the_environment_can_hold_the_secret_of_the_app_in_the_file() {
     let text = "[[apps]]\nid = \"1\"\nkey = \"k\"\n";
-    let apps = load(text, &[("TIDINGS_APP_SECRET", "s")], Default::default()).unwrap().apps;
+    let apps = load(text, &[("TIDINGS_APP_SECRET", "s")], Default::default())
+        .unwrap()
+        .apps
+        .apps()
+        .unwrap();
     assert_eq!(apps.len(), 1);
     assert_eq!(apps.by_id("1").unwrap().secret(), b"s");
 }
@@ -103,9 +112,9 @@ fn secrets_are_read_from_files_whoever_names_them() {
     let text = format!(
         "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret_file = \"{new}\"\nprevious_secret_file = \"{old}\"\n"
     );
-    assert_eq!(signed(load_file(&text).unwrap().apps), [true, true, false, false]);
+    assert_eq!(signed(load_file(&text).unwrap().apps.apps().unwrap()), [true, true, false, false]);
     let variables = [("TIDINGS_APP_SECRET_FILE", &*new), ("TIDINGS_APP_PREVIOUS_SECRET", "x")];
-    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps;
+    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps.apps().unwrap();
     assert_eq!(signed(apps), [true, false, false, true]);
     let url = file("url", "redis://user:pass@localhost/\n");
     let server = load("", &[("TIDINGS_BACKPLANE_FILE", &url)], Default::default()).unwrap().server;
@@ -118,7 +127,7 @@ fn secrets_are_read_from_files_whoever_names_them() {
 fn the_environment_adds_an_app_to_those_of_the_file() {
     let variables =
         [("TIDINGS_APP_ID", "9"), ("TIDINGS_APP_KEY", "z"), ("TIDINGS_APP_SECRET", "s")];
-    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps;
+    let apps = load(ONE_APP, &variables, Default::default()).unwrap().apps.apps().unwrap();
     assert_eq!(apps.len(), 2);
     assert!(apps.by_key("z").is_some() && apps.by_key("k").is_some());
 }
@@ -223,7 +232,7 @@ fn every_option_of_an_app_reaches_the_app() {
         subscription_count = true\nwatchlists = true\nmax_watchlist = 14\nhistory_events = 15\nhistory_bytes = 16\nhistory_age = 17\nhistory_prefixes = \"a,b\"\ncache_ttl = 11\nmax_cached_events = 12\nmax_cached_bytes = 13\n\
         webhooks = [{{ url = \"http://x\" }}]\n"
     );
-    let apps = load_file(&text).unwrap().apps;
+    let apps = load_file(&text).unwrap().apps.apps().unwrap();
     let expected = "App { id: \"1\", key: \"k\", secret: [redacted], enabled: false, \
         client_events: true, max_connections: Some(1), max_client_events_per_second: None, \
         max_backend_events_per_second: Some(18), max_read_requests_per_second: Some(19), \
@@ -252,17 +261,17 @@ fn the_file_of_the_readme_is_valid() {
     let (_, rest) = readme.split_once("```toml\n").unwrap();
     let (text, _) = rest.split_once("```").unwrap();
     assert!(file::parse(Path::new("README.md"), text).is_ok());
-    assert_eq!(load_file(text).unwrap().apps.len(), 2);
+    assert_eq!(load_file(text).unwrap().apps.apps().unwrap().len(), 2);
 }
 
 #[test]
 fn webhooks_of_a_file_and_of_the_environment_become_the_apps_endpoints() {
     let text =
         format!("{ONE_APP}[[apps.webhooks]]\nurl = \"http://x/a\"\nheaders = {{ A = \"b\" }}\n");
-    let apps = load_file(&text).unwrap().apps;
+    let apps = load_file(&text).unwrap().apps.apps().unwrap();
     assert_eq!(&*apps.by_id("1").unwrap().webhooks[0].url, "http://x/a");
     let variables = [("SOKETI_DEFAULT_APP_WEBHOOKS", r#"[{"url":"http://x/b"}]"#)];
-    let apps = load("", &variables, Default::default()).unwrap().apps;
+    let apps = load("", &variables, Default::default()).unwrap().apps.apps().unwrap();
     assert_eq!(&*apps.by_id("app-id").unwrap().webhooks[0].url, "http://x/b");
 }
 
@@ -302,4 +311,37 @@ fn the_names_of_soketi_for_tls_are_understood_and_a_passphrase_is_reported() {
     let [warning] = &settings.warnings[..] else { panic!("{:?}", settings.warnings) };
     assert!(warning.contains("SOKETI_SSL_PASS") && warning.contains("openssl pkey"), "{warning}");
     assert!(!warning.contains("hunter2"), "{warning}");
+}
+
+#[test]
+fn apps_that_are_kept_elsewhere_stand_beside_those_of_the_file() {
+    let list = load_file(&format!("{ONE_APP}[defaults]\nmax_batch = 3\n")).unwrap().apps;
+    let kept = |id: &str, key: &str, secret: &str| AppOptions {
+        id: Some(Text(id.into())),
+        key: Some(Text(key.into())),
+        secret: Some(SecretText(secret.into())),
+        ..AppOptions::default()
+    };
+    let found = Found {
+        apps: vec![
+            kept("2", "b", "s"),
+            kept("1", "x", "s"),
+            kept("3", "k", "s"),
+            kept("4", "d", ""),
+        ],
+        warnings: vec!["told before".into()],
+    };
+    let (apps, warnings) = list.with(&found).unwrap();
+    assert_eq!(apps.iter().map(|app| app.id.to_string()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(apps.by_id("2").unwrap().limits.max_batch, 3, "defaults hold for all");
+    for (warning, part) in warnings.iter().zip([
+        "told before",
+        "`1` is left out: another has this id",
+        "`3` is left out: another has its key",
+        "`4` is left out: the secret of app `4` is empty",
+    ]) {
+        assert!(warning.contains(part), "{warning}");
+    }
+    let none = load_file("").unwrap().apps.with(&Found::default()).unwrap().0;
+    assert!(none.is_empty() && !none.is_development());
 }

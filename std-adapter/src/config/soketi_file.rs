@@ -21,8 +21,21 @@ const KEYS: &[(&str, &str)] = &[
     ("adapter.nats.user", "ADAPTER_NATS_USER"),
     ("adapter.redis.clusterMode", "ADAPTER_REDIS_CLUSTER_MODE"),
     ("adapter.redis.prefix", "ADAPTER_REDIS_PREFIX"),
+    ("appManager.driver", "APP_MANAGER_DRIVER"),
+    ("appManager.mysql.table", "APP_MANAGER_MYSQL_TABLE"),
+    ("appManager.postgres.table", "APP_MANAGER_POSTGRES_TABLE"),
     ("channelLimits.cacheTtl", "CHANNEL_CACHE_TTL"),
     ("channelLimits.maxNameLength", "CHANNEL_LIMITS_MAX_NAME_LENGTH"),
+    ("database.mysql.database", "DB_MYSQL_DATABASE"),
+    ("database.mysql.host", "DB_MYSQL_HOST"),
+    ("database.mysql.password", "DB_MYSQL_PASSWORD"),
+    ("database.mysql.port", "DB_MYSQL_PORT"),
+    ("database.mysql.user", "DB_MYSQL_USERNAME"),
+    ("database.postgres.database", "DB_POSTGRES_DATABASE"),
+    ("database.postgres.host", "DB_POSTGRES_HOST"),
+    ("database.postgres.password", "DB_POSTGRES_PASSWORD"),
+    ("database.postgres.port", "DB_POSTGRES_PORT"),
+    ("database.postgres.user", "DB_POSTGRES_USERNAME"),
     ("database.redis.clusterNodes", "DB_REDIS_CLUSTER_NODES"),
     ("database.redis.db", "DB_REDIS_DB"),
     ("database.redis.host", "DB_REDIS_HOST"),
@@ -275,9 +288,17 @@ mod tests {
         for (key, variable) in KEYS.iter().chain(APP_KEYS) {
             // What is of one driver is known beside it.
             let driver = if key.contains("nats") { "nats" } else { "redis" };
-            let value = if variable.ends_with("DRIVER") { driver } else { "[]" };
-            let variables =
-                [("SOKETI_ADAPTER_DRIVER", driver), (&format!("SOKETI_{variable}"), value)];
+            let manager = if variable.contains("POSTGRES") { "postgres" } else { "mysql" };
+            let value = match *variable {
+                "APP_MANAGER_DRIVER" => manager,
+                "ADAPTER_DRIVER" => driver,
+                _ => "[]",
+            };
+            let variables = [
+                ("SOKETI_ADAPTER_DRIVER", driver),
+                ("SOKETI_APP_MANAGER_DRIVER", manager),
+                (&format!("SOKETI_{variable}"), value),
+            ];
             let pairs = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let warned = env::read(pairs.into_iter()).map(|read| read.warnings);
             assert!(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
+use crate::directory::DirectoryUrl;
 use crate::server::{BackplaneError, BackplaneUrl};
 
 /// A text; a number in a file is taken as the text of its digits, as app ids are often numbers.
@@ -89,6 +90,13 @@ impl<'de> Deserialize<'de> for SecretText {
             }
         }
         from.deserialize_any(SecretVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for DirectoryUrl {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = SecretText::deserialize(from)?;
+        text.0.parse().map_err(de::Error::custom)
     }
 }
 
