@@ -232,3 +232,16 @@ fn webhooks_follow_their_app() {
     assert_eq!(body["events"][0]["channel"], "c");
     assert!(first.rest().is_empty());
 }
+
+#[test]
+fn the_answers_of_soketi_are_given_to_who_wants_them() {
+    let mut app = app();
+    app.max_connections = Some(1);
+    let server = start_with(app, |config| config.soketi_answers = true);
+    let mut client = Client::connect(&server);
+    client.subscribe("a");
+    let mut over = Client::open(&server, "/app/key?protocol=7");
+    assert_eq!(u16::from(over.closed().code), 4100, "clients try again after that");
+    let channels = Request::get("/apps/id/channels").send(address(&server)).json();
+    assert_eq!(channels, json!({"channels": {"a": {"subscription_count": 1, "occupied": true}}}));
+}

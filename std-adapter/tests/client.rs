@@ -447,6 +447,31 @@ async fn a_dropped_subscription_is_given_up_and_can_be_had_again() {
 }
 
 #[tokio::test]
+async fn fr_143_all_can_be_done_where_an_event_is_handled() {
+    let server = start();
+    let (ann, bob) = (named(&server, "ann"), named(&server, "bob"));
+    let mut room = ann.subscribe("presence-room").unwrap();
+    let mut bobs = bob.subscribe("presence-room").unwrap();
+    patiently(bobs.ready()).await.unwrap();
+    patiently(room.ready()).await.unwrap();
+    publish(&server, "presence-room", "go", "1");
+    // The one task that handles events triggers, unsubscribes, subscribes to the same and to another, and ends it all.
+    assert_eq!(&*message(&mut room).await.event, "go");
+    patiently(room.trigger("client-hi", "x")).await.unwrap();
+    drop(room);
+    let mut again = ann.subscribe("presence-room").unwrap();
+    let mut other = ann.subscribe("other").unwrap();
+    patiently(again.ready()).await.unwrap();
+    patiently(other.ready()).await.unwrap();
+    assert_eq!(&*message(&mut bobs).await.event, "go");
+    assert_eq!(&*message(&mut bobs).await.event, "client-hi");
+    publish(&server, "presence-room", "still", "1");
+    assert_eq!(&*message(&mut again).await.event, "still");
+    patiently(ann.close()).await;
+    assert_eq!(patiently(other.next()).await, None);
+}
+
+#[tokio::test]
 async fn closing_ends_the_connection_and_the_subscriptions() {
     let server = start();
     let client = client(&server);

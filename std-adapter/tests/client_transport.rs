@@ -90,7 +90,7 @@ async fn tls_with_a_private_authority_is_trusted_by_its_root() {
 }
 
 #[tokio::test]
-async fn tls_with_a_stranger_is_refused_and_the_error_says_what_to_do() {
+async fn fr_125_tls_with_a_stranger_is_refused_and_the_error_says_what_to_do() {
     let server = start();
     let port = tls_before(address(&server)).await;
     // Another authority: the server's own certificate is none.

@@ -31,6 +31,26 @@ fn fr_140_everyone_is_told_to_reconnect_and_nobody_is_let_in() {
 }
 
 #[test]
+fn fr_141_before_the_drain_only_the_readiness_says_no() {
+    // Far longer than the test, which ends it by dropping the shutdown.
+    let server = start_with(app(), |config| config.shutdown_delay = Duration::from_secs(3_600));
+    let mut client = Client::connect(&server);
+    client.subscribe("a");
+    let ready =
+        || support::raw(&server, b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(ready().starts_with("HTTP/1.1 200"));
+    block_on(async {
+        let mut shutdown = std::pin::pin!(server.shutdown());
+        let begun = tokio::time::timeout(Duration::from_millis(1), &mut shutdown).await;
+        assert!(begun.is_err(), "it waits");
+    });
+    assert!(ready().starts_with("HTTP/1.1 503"));
+    server.publish("id", Event::new("a", "e", "{}")).unwrap();
+    assert_eq!(client.event()["event"], "e");
+    Client::connect(&server).subscribe("a");
+}
+
+#[test]
 fn the_last_handle_ends_the_server() {
     let server = start_with(app(), |_| ());
     let address = address(&server);

@@ -1,4 +1,4 @@
-"""Connections that come and go for a long time; then memory is flat, no descriptor is left, and all counts are zero.
+"""FR-117: connections that come and go for a long time; then memory is flat, no descriptor is left, and all counts are zero.
 
 usage: run.py PROGRAM SECONDS CONNECTIONS
 

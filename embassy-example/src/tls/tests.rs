@@ -325,7 +325,7 @@ fn small_memory<const READ: usize>(limit: Option<usize>) -> (usize, Option<Failu
 }
 
 #[test]
-fn memory_for_small_records_does_when_the_server_sends_no_others() {
+fn fr_126_memory_for_small_records_does_when_the_server_sends_no_others() {
     assert_eq!(small_memory::<2065>(Some(2048)), (10_000, None));
     assert_eq!(small_memory::<2065>(None), (0, Some(Failure::RecordTooLong(10_017))));
 }

@@ -22,6 +22,8 @@ pub(crate) struct Environment {
     pub(crate) app: AppOptions,
     /// The configuration file, from `TIDINGS_CONFIG`.
     pub(crate) config: Option<String>,
+    /// Variables of Soketi say something.
+    pub(crate) of_soketi: bool,
     /// Things that look like mistakes but may be none of ours.
     pub(crate) warnings: Vec<String>,
 }
@@ -103,6 +105,8 @@ pub(crate) fn read(
             read_soketi(&mut soketi, &name, option, &value)?;
         }
     }
+    let is_set = soketi.server != ServerOptions::default() || soketi.app != AppOptions::default();
+    ours.of_soketi = is_set || !adapter.is_empty() || !manager.is_empty();
     let backplane = adapter.backplane();
     if let Some(url) = backplane.url {
         set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane", &url)?;

@@ -4,6 +4,8 @@
 mod apps;
 mod certificate;
 #[cfg(feature = "cli")]
+mod compat;
+#[cfg(feature = "cli")]
 mod env;
 #[cfg(feature = "cli")]
 mod error;
@@ -55,7 +57,9 @@ pub(crate) use settings::Settings;
 #[cfg(all(feature = "cli", test))]
 pub(crate) use value::Bound;
 #[cfg(feature = "cli")]
-pub(crate) use value::{SecretText, Text};
+pub(crate) use value::SecretText;
+#[cfg(feature = "sql")]
+pub(crate) use value::Text;
 
 /// Everything about a server that is not about one app.
 ///
@@ -146,6 +150,13 @@ pub struct ServerConfig {
     /// How long a shutdown may take; the closes with 4200 are spread over its first half
     /// (default 5 s).
     pub shutdown_grace: Duration,
+    /// Answers as Soketi gives them where the two differ (default no): a connection over the quota is closed with
+    /// 4100, after which clients try again, instead of 4004; a list of channels always has `subscription_count`
+    /// and `occupied`.
+    pub soketi_answers: bool,
+    /// How long a server that is told to end goes on as before, but for `/ready`, which says no: time for load
+    /// balancers to notice, before [`shutdown_grace`](Self::shutdown_grace) begins (default 0).
+    pub shutdown_delay: Duration,
     /// How long a departure (`channel_vacated`, `member_removed`) is held back from webhooks; who comes
     /// back within that time was never gone, and neither is told (default 3 s, as with Pusher).
     pub webhook_delay: Duration,
@@ -236,6 +247,8 @@ impl Default for ServerConfig {
             close_timeout: Duration::from_secs(5),
             user_authentication_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
+            soketi_answers: false,
+            shutdown_delay: Duration::ZERO,
             webhook_delay: Duration::from_secs(3),
             webhook_timeout: Duration::from_secs(10),
             webhook_retry: Duration::from_secs(300),

@@ -105,6 +105,9 @@ options! {
         /// Threads that serve connections [default: one per core]
         #[arg(long, value_name = "COUNT", help_heading = "Server")]
         threads: usize,
+        /// Whose defaults and answers: soketi or none [default: soketi if its variables or file are used]
+        #[arg(long, value_name = "WHOSE", help_heading = "Server")]
+        compat: Text,
         /// What to log: error, warn, info, debug or trace [default: info]
         #[arg(long, value_name = "LEVEL", help_heading = "Server")]
         log: Text,
@@ -150,6 +153,9 @@ options! {
         /// Time that a shutdown may take [default: 5]
         #[arg(long, value_name = "SECONDS", help_heading = "Times")]
         shutdown_grace: Seconds,
+        /// Time for load balancers to notice that /ready says no, before a shutdown begins [default: 0]
+        #[arg(long, value_name = "SECONDS", help_heading = "Times")]
+        shutdown_delay: Seconds,
         /// Time that a departure is held back from webhooks; a return cancels it [default: 3]
         #[arg(long, value_name = "SECONDS", help_heading = "Webhooks")]
         webhook_delay: Seconds,

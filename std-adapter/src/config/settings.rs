@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apps::AppList;
+use super::compat;
 use super::env::Environment;
 use super::error::ConfigError;
 use super::file;
@@ -50,28 +51,37 @@ impl Settings {
         of_environment.read_secret_files(here)?;
         let app = app.or(of_environment);
         let path = config.or_else(|| environment.config.map(PathBuf::from));
+        let is_json = path.as_deref().and_then(Path::extension).is_some_and(|end| end == "json");
         let (mut file, found) = match path.as_deref() {
             None => (ServerOptions::default(), Vec::new()),
             // A file of ours is never JSON, and one of Soketi always is.
-            Some(path) if path.extension().is_some_and(|end| end == "json") => {
-                soketi_file::read(path)?
-            }
+            Some(path) if is_json => soketi_file::read(path)?,
             Some(path) => (file::read(path)?, Vec::new()),
         };
-        let warnings = [environment.warnings, found].concat();
+        let mut warnings = [environment.warnings, found].concat();
         let mut entries = file.apps.take().unwrap_or_default();
         let folder = path.as_deref().and_then(Path::parent).unwrap_or(here);
         for entry in &mut entries {
             entry.read_secret_files(folder)?;
         }
-        let defaults = file.defaults.take().unwrap_or_default();
+        let mut defaults = file.defaults.take().unwrap_or_default();
 
-        let options = flags.0.or(environment.server).or(file);
+        let mut options = flags.0.or(environment.server).or(file);
+        let (soketi, tell) =
+            compat::wanted(options.compat.as_ref(), environment.of_soketi || is_json)?;
+        if soketi {
+            let has_app = app.secret.is_some() || !entries.is_empty() || options.apps_url.is_some();
+            options = options.or(compat::server_defaults(has_app));
+            defaults = defaults.or(compat::app_defaults());
+        }
+        if tell {
+            warnings.push(compat::NOTICE.to_owned());
+        }
         let log = options.log.clone().map(|log| log.0);
         let log_format = options.log_format.clone().map(|format| format.0);
         let otlp_endpoint = options.otlp_endpoint.clone().map(|url| url.0);
         Ok(Self {
-            server: server_config(options.clone())?,
+            server: ServerConfig { soketi_answers: soketi, ..server_config(options.clone())? },
             apps: AppList::read(app, defaults, entries)?,
             directory: directory(&options)?,
             options,
@@ -144,6 +154,7 @@ fn server_config(mut options: ServerOptions) -> Result<ServerConfig, ConfigError
             default.user_authentication_timeout,
         ),
         shutdown_grace: span(options.shutdown_grace, default.shutdown_grace),
+        shutdown_delay: span(options.shutdown_delay, default.shutdown_delay),
         webhook_delay: span(options.webhook_delay, default.webhook_delay),
         webhook_timeout: span(options.webhook_timeout, default.webhook_timeout),
         webhook_retry: span(options.webhook_retry, default.webhook_retry),

@@ -183,7 +183,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_message_bytes = 2003\nmax_queue_bytes = 20004\nmax_head_bytes = 1005\n\
         max_headers = 16\nmax_body_bytes = 7\nhandshake_timeout = 8\nkeep_alive_timeout = 9\n\
         activity_timeout = 10\npong_timeout = 11\nclose_timeout = 12\n\
-        user_authentication_timeout = 13\nshutdown_grace = 14\n\
+        user_authentication_timeout = 13\nshutdown_grace = 14\nshutdown_delay = 27\n\
         webhook_delay = 15\nwebhook_timeout = 16\nwebhook_retry = 17\nwebhook_backoff = 18\n\
         webhook_batching = true\nwebhook_batch_window = 19\nmax_webhook_batch = 20\n\
         max_webhook_queue = 21\nmax_webhook_queue_bytes = 22\n\
@@ -210,7 +210,7 @@ fn every_option_of_the_server_reaches_the_configuration() {
         max_message_bytes: 2003, max_queue_bytes: 20004, max_head_bytes: 1005, max_headers: 16, \
         max_body_bytes: 7, handshake_timeout: 8s, keep_alive_timeout: 9s, activity_timeout: 10s, \
         pong_timeout: 11s, close_timeout: 12s, user_authentication_timeout: 13s, \
-        shutdown_grace: 14s, webhook_delay: 15s, webhook_timeout: 16s, webhook_retry: 17s, \
+        shutdown_grace: 14s, soketi_answers: false, shutdown_delay: 27s, webhook_delay: 15s, webhook_timeout: 16s, webhook_retry: 17s, \
         webhook_backoff: 18s, webhook_batching: true, webhook_batch_window: 19s, \
         max_webhook_batch: 20, max_webhook_queue: 21, max_webhook_queue_bytes: 22, \
         feed_keep_alive: 23s, feed_retention: 24s, max_feed_queue: 25, \
@@ -344,4 +344,28 @@ fn apps_that_are_kept_elsewhere_stand_beside_those_of_the_file() {
     }
     let none = load_file("").unwrap().apps.with(&Found::default()).unwrap().0;
     assert!(none.is_empty() && !none.is_development());
+}
+
+#[test]
+fn who_comes_from_soketi_gets_its_defaults_unless_they_are_turned_off() {
+    let variables = [("SOKETI_DEFAULT_APP_SECRET", "s"), ("SOKETI_EVENT_MAX_BATCH_SIZE", "9")];
+    let settings = load("", &variables, Default::default()).unwrap();
+    let apps = settings.apps.apps().unwrap();
+    let app = apps.by_id("app-id").unwrap();
+    assert_eq!((&*settings.server.host, settings.server.soketi_answers), ("0.0.0.0", true));
+    assert_eq!((app.limits.max_event_bytes, app.limits.max_batch), (102_400, 9));
+    assert_eq!(app.max_client_events_per_second, None);
+    assert!(settings.warnings.iter().any(|warning| warning.contains("TIDINGS_COMPAT=none")));
+
+    let variables = [("SOKETI_DEFAULT_APP_SECRET", "s"), ("TIDINGS_COMPAT", "none")];
+    let settings = load("", &variables, Default::default()).unwrap();
+    let apps = settings.apps.apps().unwrap();
+    assert_eq!((&*settings.server.host, settings.server.soketi_answers), ("127.0.0.1", false));
+    assert_eq!(apps.by_id("app-id").unwrap().limits.max_event_bytes, 10_240);
+
+    let settings = load("", &[("TIDINGS_COMPAT", "soketi")], Default::default()).unwrap();
+    assert_eq!(&*settings.server.host, "127.0.0.1", "the development app stays on this machine");
+    assert!(settings.server.soketi_answers && settings.warnings.is_empty());
+    let error = load_file("compat = \"pusher\"\n").unwrap_err().to_string();
+    assert!(error.contains("it is `soketi` or `none`"), "{error}");
 }

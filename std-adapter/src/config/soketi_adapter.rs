@@ -51,6 +51,10 @@ impl Adapter {
         true
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim_matches('"')).filter(|value| *value != "null")
     }

@@ -338,11 +338,15 @@ impl ServerHandle {
         Service::new(self.0.hub.clone(), self.clone())
     }
 
-    /// Ends the server within its grace time: no new sockets, closes with 4200 spread over the first
+    /// Ends the server. For [`shutdown_delay`](ServerConfig::shutdown_delay) only `/ready` says no. Then it ends within its grace time: no new sockets, closes with 4200 spread over the first
     /// half of it, then the rest is cut. Webhooks that wait have what is left of the time, a quarter of
     /// it at least. A second call waits for the first.
     pub async fn shutdown(&self) {
         let hub = &self.0.hub;
+        hub.start_leaving();
+        if !hub.is_draining() {
+            tokio::time::sleep(hub.config().shutdown_delay).await;
+        }
         let grace = hub.config().shutdown_grace;
         let deadline = Instant::now() + grace;
         let has_webhooks = hub.apps().iter().any(|app| !app.webhooks.is_empty());

@@ -8,7 +8,7 @@ const FULL_PERCENT: f64 = 85.0;
 
 /// `GET /ready`: whether new clients are better off here than elsewhere.
 pub(super) fn ready(hub: &Hub) -> Result<Answer, Refusal> {
-    if hub.is_draining() {
+    if hub.is_leaving() {
         return Err(Refusal::draining());
     }
     let degraded = hub.backplane().and_then(|backplane| backplane.view().state().degraded);

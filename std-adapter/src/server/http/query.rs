@@ -33,8 +33,16 @@ pub(super) async fn channels(hub: &Hub, app: &Arc<App>, query: &str) -> Result<A
     let mut out = Vec::with_capacity(16 + channels.len() * 48);
     out.extend_from_slice(br#"{"channels":"#);
     let mut object = Object::new(&mut out);
+    let soketi = hub.config().soketi_answers;
+    let info = Info { subscription_count: info.subscription_count || soketi, ..info };
     for (name, occupancy) in channels {
-        counts(object.member(&name), info, occupancy);
+        let out = object.member(&name);
+        let mut object = Object::new(out);
+        put_counts(&mut object, info, occupancy);
+        if soketi {
+            object.member("occupied").extend_from_slice(b"true");
+        }
+        object.end();
     }
     object.end();
     out.push(b'}');

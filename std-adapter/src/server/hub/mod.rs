@@ -168,6 +168,8 @@ struct Inner {
     config: ServerConfig,
     hasher: Hasher,
     mailboxes: Box<[Mailbox]>,
+    /// It is about to drain, and looks for no new clients.
+    leaving: AtomicBool,
     draining: AtomicBool,
     next_shard: AtomicUsize,
     events: broadcast::Sender<ServerEvent>,
@@ -212,6 +214,7 @@ impl Hub {
             config,
             hasher: Hasher::default(),
             mailboxes: senders.into_iter().map(mailbox).collect(),
+            leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             events: broadcast::channel(1024).0,
@@ -325,6 +328,15 @@ impl Hub {
     pub(crate) fn next_shard(&self) -> u16 {
         let next = self.0.next_shard.fetch_add(1, Ordering::Relaxed);
         u16::try_from(next % self.0.mailboxes.len()).unwrap_or_default()
+    }
+
+    /// Whether load balancers should look elsewhere.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.0.leaving.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn start_leaving(&self) {
+        self.0.leaving.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

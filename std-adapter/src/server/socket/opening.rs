@@ -391,7 +391,10 @@ fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef
     if !app.try_connect() {
         let limit = app.max_connections.unwrap_or_default();
         let text = format!("The app has its limit of {limit} connections.");
-        return Err(refused(ErrorCode::OVER_QUOTA, text.into()));
+        // Soketi's clients are used to trying again.
+        let again = hub.config().soketi_answers;
+        let code = if again { ErrorCode::OVER_CAPACITY } else { ErrorCode::OVER_QUOTA };
+        return Err(refused(code, text.into()));
     }
     Ok(AppRef::new(hub.apps(), &app))
 }
