@@ -138,20 +138,26 @@ async fn fr_072_who_is_there_is_known_and_kept() {
 }
 
 #[tokio::test]
-async fn client_events_reach_the_others() {
+async fn fr_143_client_events_reach_the_others_and_all_can_be_done_where_one_is_handled() {
     let server = start();
     let (ann, bob) = (named(&server, "ann"), named(&server, "bob"));
-    let anns = ann.subscribe("presence-room").unwrap();
+    let mut anns = ann.subscribe("presence-room").unwrap();
     let mut bobs = bob.subscribe("presence-room").unwrap();
     let early = anns.trigger("client-hi", "x").await;
     assert!(matches!(early, Err(TriggerError::NotSent(UsageError::NotSubscribed))), "{early:?}");
     patiently(anns.ready()).await.unwrap();
     patiently(bobs.ready()).await.unwrap();
     patiently(anns.trigger("client-hi", &json!({"text": "ä\"\n"}))).await.unwrap();
-    let message = message(&mut bobs).await;
-    assert_eq!(&*message.event, "client-hi");
-    assert_eq!(message.json::<serde_json::Value>().unwrap(), json!({"text": "ä\"\n"}));
-    assert_eq!(message.user_id.as_deref(), Some("ann"));
+    let heard = message(&mut bobs).await;
+    assert_eq!(&*heard.event, "client-hi");
+    assert_eq!(heard.json::<serde_json::Value>().unwrap(), json!({"text": "ä\"\n"}));
+    assert_eq!(heard.user_id.as_deref(), Some("ann"));
+    patiently(bobs.trigger("client-answer", "x")).await.unwrap();
+    drop(bobs);
+    let bobs = bob.subscribe("presence-room").unwrap();
+    patiently(bobs.ready()).await.unwrap();
+    assert_eq!(&*message(&mut anns).await.event, "client-answer");
+    patiently(bob.close()).await;
 
     let wrong = anns.trigger("hi", "x").await;
     assert!(matches!(wrong, Err(TriggerError::NotSent(UsageError::EventName))), "{wrong:?}");
@@ -444,31 +450,6 @@ async fn a_dropped_subscription_is_given_up_and_can_be_had_again() {
     .await;
     let bad = client.subscribe("no spaces").unwrap_err();
     assert!(bad.to_string().contains("no spaces"), "{bad}");
-}
-
-#[tokio::test]
-async fn fr_143_all_can_be_done_where_an_event_is_handled() {
-    let server = start();
-    let (ann, bob) = (named(&server, "ann"), named(&server, "bob"));
-    let mut room = ann.subscribe("presence-room").unwrap();
-    let mut bobs = bob.subscribe("presence-room").unwrap();
-    patiently(bobs.ready()).await.unwrap();
-    patiently(room.ready()).await.unwrap();
-    publish(&server, "presence-room", "go", "1");
-    // The one task that handles events triggers, unsubscribes, subscribes to the same and to another, and ends it all.
-    assert_eq!(&*message(&mut room).await.event, "go");
-    patiently(room.trigger("client-hi", "x")).await.unwrap();
-    drop(room);
-    let mut again = ann.subscribe("presence-room").unwrap();
-    let mut other = ann.subscribe("other").unwrap();
-    patiently(again.ready()).await.unwrap();
-    patiently(other.ready()).await.unwrap();
-    assert_eq!(&*message(&mut bobs).await.event, "go");
-    assert_eq!(&*message(&mut bobs).await.event, "client-hi");
-    publish(&server, "presence-room", "still", "1");
-    assert_eq!(&*message(&mut again).await.event, "still");
-    patiently(ann.close()).await;
-    assert_eq!(patiently(other.next()).await, None);
 }
 
 #[tokio::test]
