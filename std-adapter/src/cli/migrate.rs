@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// TOML file that names the database
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The database: `postgres://…`, `mysql://…` or `sqlite:FILE`; prefer TIDINGS_APPS_URL where it holds a password
+    /// The database: `postgres://…`, `mysql://…` or `sqlite:FILE`; prefer `TIDINGS_APPS_URL` where it holds a password
     #[arg(long, value_name = "URL")]
     apps_url: Option<DirectoryUrl>,
     /// The table [default: apps]

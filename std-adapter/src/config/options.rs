@@ -235,8 +235,9 @@ options! {
         /// How often to look there for changes [default: 5]
         #[arg(long, value_name = "SECONDS", help_heading = "Apps kept elsewhere")]
         apps_refresh: Seconds,
-        /// What an HTTP endpoint of apps knows us by, as a bearer token; prefer TIDINGS_APPS_TOKEN
-        #[arg(long, value_name = "TOKEN", help_heading = "Apps kept elsewhere")]
+        #[arg(
+            help = "What an HTTP endpoint of apps knows us by, as a bearer token; prefer TIDINGS_APPS_TOKEN",
+            long, value_name = "TOKEN", help_heading = "Apps kept elsewhere")]
         apps_token: SecretText,
         /// Options for every app that does not set them itself (file only).
         #[arg(skip)]

@@ -101,7 +101,7 @@ fn directory(options: &ServerOptions) -> Result<Option<DirectoryConfig>, ConfigE
         let (value, rule) = (format!("{refresh:?}"), "at least 100 ms are needed");
         return Err(ConfigError::Option { name: "apps_refresh", value, rule });
     }
-    let table = options.apps_table.clone().map_or("apps".into(), |table| table.0.into());
+    let table = options.apps_table.clone().map_or_else(|| "apps".into(), |table| table.0.into());
     Ok(Some(DirectoryConfig { url, table, refresh, token: options.apps_token.clone() }))
 }
 

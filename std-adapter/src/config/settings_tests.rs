@@ -303,6 +303,7 @@ fn the_names_of_soketi_for_tls_are_understood_and_a_passphrase_is_reported() {
         ("SOKETI_SSL_KEY", "k.pem"),
         ("SOKETI_SSL_CA", "ca.pem"),
         ("SOKETI_SSL_PASS", "hunter2"),
+        ("TIDINGS_COMPAT", "soketi"),
     ];
     let settings = load("", &variables, Default::default()).unwrap();
     assert_eq!(settings.server.tls_cert.as_deref(), Some(Path::new("c.pem")));

@@ -100,7 +100,7 @@ fn parse(body: &[u8]) -> Result<Found, String> {
         match read {
             Ok(app) => found.apps.push(app),
             Err(reason) => {
-                found.warnings.push(format!("app number {number} is left out: {reason}"))
+                found.warnings.push(format!("app number {number} is left out: {reason}"));
             }
         }
     }

@@ -111,7 +111,7 @@ pub(crate) struct Directory {
 }
 
 enum Kind {
-    Http(http::Endpoint),
+    Http(Box<http::Endpoint>),
     #[cfg(feature = "sql")]
     Sql(sql::Table),
 }
@@ -124,9 +124,10 @@ impl Directory {
     pub(crate) fn open(config: DirectoryConfig) -> Result<Self, DirectoryError> {
         let failed = |reason| DirectoryError::Read { url: config.url.clone(), reason };
         let kind = match config.url.0.split_once(':') {
-            Some(("http" | "https", _)) => Kind::Http(
-                http::Endpoint::new(&config.url.0, config.token.as_ref()).map_err(failed)?,
-            ),
+            Some(("http" | "https", _)) => {
+                let endpoint = http::Endpoint::new(&config.url.0, config.token.as_ref());
+                Kind::Http(Box::new(endpoint.map_err(failed)?))
+            }
             #[cfg(feature = "sql")]
             _ => Kind::Sql(sql::Table::new(&config.url.0, &config.table).map_err(failed)?),
             #[cfg(not(feature = "sql"))]
