@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::{AnyPool, ConnectOptions as _, Row as _};
@@ -107,9 +107,8 @@ impl Table {
         let rows = sqlx::query(&query).fetch_all(&self.pool).await.map_err(text)?;
         let mut found = Found::default();
         for row in rows {
-            let value =
-                |at| row.try_get::<Option<String>, usize>(at).map(Option::unwrap_or_default);
-            let values: Result<Vec<String>, _> = (0..columns.len()).map(value).collect();
+            let values: Result<Vec<String>, _> =
+                (0..columns.len()).map(|at| text_of(&row, at)).collect();
             let values = values.map_err(text)?;
             let id = columns.iter().position(|name| *name == "id").and_then(|at| values.get(at));
             let id = id.cloned().unwrap_or_default();
@@ -121,6 +120,15 @@ impl Table {
         }
         Ok(found)
     }
+}
+
+/// A value as text; MySQL sends long texts as if they were bytes.
+fn text_of(row: &AnyRow, at: usize) -> Result<String, sqlx::Error> {
+    if let Ok(text) = row.try_get::<Option<String>, _>(at) {
+        return Ok(text.unwrap_or_default());
+    }
+    let bytes: Option<Vec<u8>> = row.try_get(at)?;
+    String::from_utf8(bytes.unwrap_or_default()).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// What has been done to the table in the course of time, in order. Each is run once.

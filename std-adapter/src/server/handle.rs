@@ -338,9 +338,10 @@ impl ServerHandle {
         Service::new(self.0.hub.clone(), self.clone())
     }
 
-    /// Ends the server. For [`shutdown_delay`](ServerConfig::shutdown_delay) only `/ready` says no. Then it ends within its grace time: no new sockets, closes with 4200 spread over the first
-    /// half of it, then the rest is cut. Webhooks that wait have what is left of the time, a quarter of
-    /// it at least. A second call waits for the first.
+    /// Ends the server. For [`shutdown_delay`](crate::ServerConfig::shutdown_delay) only `/ready` says no. Then it
+    /// ends within its grace time: no new sockets, closes with 4200 spread over the first half of it, then the rest is
+    /// cut. Webhooks that wait have what is left of the time, a quarter of it at least. A second call waits for the
+    /// first.
     pub async fn shutdown(&self) {
         let hub = &self.0.hub;
         hub.start_leaving();

@@ -73,7 +73,7 @@ pub(crate) fn handle(shard: &Rc<Shard>, conn: &Rc<Conn>, event: ServerEvent<'_>,
         // The answer is in `tx`, and a close is dealt with by the reader.
         ServerEvent::Malformed(fault) => {
             tracing::debug!(socket_id = %conn.socket_id, ?fault, "malformed message");
-            let text = format!("Malformed message: {fault:?}");
+            let text = format!("Malformed message: {fault}");
             let refused = Refused::new(RefusalKind::Message, 0, &text);
             shard.hub.refused(Some(&conn.app.load()), refused);
         }

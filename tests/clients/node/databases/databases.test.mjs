@@ -100,7 +100,8 @@ for (const kind of ['postgres', 'mysql', 'sqlite']) {
 
     if (kind !== 'sqlite') {
       it('stay as they were while the database is away, and follow it when it is back', async () => {
-        await until('the app is back', async () => (await fetch(`${server.url}/apps/one/channels`)).status === 401);
+        const publish = () => sdk('one', 'one-key', 'new-secret').trigger('a', 'b', {}).catch((error) => error);
+        await until('the app is back', async () => (await publish()).status === 200);
         await database.stop();
         await until('the warning', () => /the apps stay as they were/.test(server.log));
         const one = client('one-key');
