@@ -80,7 +80,6 @@ impl fmt::Debug for DirectoryUrl {
 pub(crate) struct DirectoryConfig {
     pub(crate) url: DirectoryUrl,
     /// The table of a database.
-    #[cfg_attr(not(feature = "sql"), expect(dead_code, reason = "there is no database"))]
     pub(crate) table: Box<str>,
     /// How often to look.
     pub(crate) refresh: Duration,
