@@ -99,14 +99,14 @@ pub(crate) fn read(
         if let Some(option) = name.strip_prefix("TIDINGS_") {
             read_ours(&mut ours, &name, option, value)?;
         } else if let Some(option) = name.strip_prefix("SOKETI_")
-            && !adapter.take(option, &value)
-            && !manager.take(option, &value)
+            && !adapter.0.take(option, &value)
+            && !manager.0.take(option, &value)
         {
             read_soketi(&mut soketi, &name, option, &value)?;
         }
     }
     let is_set = soketi.server != ServerOptions::default() || soketi.app != AppOptions::default();
-    ours.of_soketi = is_set || !adapter.is_empty() || !manager.is_empty();
+    ours.of_soketi = is_set || !adapter.0.is_empty() || !manager.0.is_empty();
     let backplane = adapter.backplane();
     if let Some(url) = backplane.url {
         set(&mut soketi, "SOKETI_ADAPTER_DRIVER", "backplane", &url)?;

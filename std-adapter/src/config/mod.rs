@@ -29,6 +29,8 @@ mod soketi_apps;
 #[cfg(feature = "cli")]
 mod soketi_file;
 #[cfg(feature = "cli")]
+mod soketi_variables;
+#[cfg(feature = "cli")]
 mod value;
 #[cfg(feature = "cli")]
 mod webhooks;

@@ -1,9 +1,9 @@
 //! Soketi's adapter: several of its variables, and several of a database, are one URL here.
 
-use std::collections::BTreeMap;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+
+use super::soketi_variables::Variables;
 
 /// Variables (without `SOKETI_`) that say together how servers reach each other.
 const NAMES: &[&str] = &[
@@ -26,8 +26,13 @@ const NAMES: &[&str] = &[
 ];
 
 /// What the variables say.
-#[derive(Default)]
-pub(super) struct Adapter(BTreeMap<&'static str, String>);
+pub(super) struct Adapter(pub(super) Variables);
+
+impl Default for Adapter {
+    fn default() -> Self {
+        Self(Variables::of(NAMES))
+    }
+}
 
 /// What comes of them: options and their values, or a warning.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,35 +49,20 @@ struct Host {
 }
 
 impl Adapter {
-    /// Takes a variable if it is one of these.
-    pub(super) fn take(&mut self, name: &str, value: &str) -> bool {
-        let Some(name) = NAMES.iter().find(|known| **known == name) else { return false };
-        self.0.insert(name, value.to_owned());
-        true
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim_matches('"')).filter(|value| *value != "null")
-    }
-
     pub(super) fn backplane(&self) -> Backplane {
-        match self.get("ADAPTER_DRIVER") {
+        match self.0.get("ADAPTER_DRIVER") {
             Some("redis") => Backplane {
                 url: Some(self.redis()),
-                prefix: self.get("ADAPTER_REDIS_PREFIX").map(Into::into),
-                warnings: self.unused(|name| name.starts_with("ADAPTER_NATS")),
+                prefix: self.0.get("ADAPTER_REDIS_PREFIX").map(Into::into),
+                warnings: self.0.unused(|name| name.starts_with("ADAPTER_NATS")),
             },
             Some("nats") => Backplane {
                 url: Some(self.nats()),
-                prefix: self.get("ADAPTER_NATS_PREFIX").map(Into::into),
-                warnings: self.unused(|name| name.contains("REDIS")),
+                prefix: self.0.get("ADAPTER_NATS_PREFIX").map(Into::into),
+                warnings: self.0.unused(|name| name.contains("REDIS")),
             },
             None | Some("local") => {
-                let warnings = self.unused(|name| name != "ADAPTER_DRIVER");
+                let warnings = self.0.unused(|name| name != "ADAPTER_DRIVER");
                 Backplane { warnings, ..Backplane::default() }
             }
             Some(other) => Backplane {
@@ -85,44 +75,38 @@ impl Adapter {
         }
     }
 
-    /// Says of variables that nothing here is for them.
-    fn unused(&self, is_unused: impl Fn(&str) -> bool) -> Vec<String> {
-        let names = self.0.keys().filter(|name| is_unused(name));
-        names.map(|name| format!("SOKETI_{name} has no equal in tidings and is ignored")).collect()
-    }
-
     fn redis(&self) -> String {
-        let user = self.get("DB_REDIS_USERNAME").unwrap_or_default();
-        let password = self.get("DB_REDIS_PASSWORD").unwrap_or_default();
+        let user = self.0.get("DB_REDIS_USERNAME").unwrap_or_default();
+        let password = self.0.get("DB_REDIS_PASSWORD").unwrap_or_default();
         let login = match (user, password) {
             ("", "") => String::new(),
             (user, password) => format!("{}:{}@", escape(user), escape(password)),
         };
-        let is_cluster = matches!(self.get("ADAPTER_REDIS_CLUSTER_MODE"), Some("1" | "true"));
-        let hosts = |name, port| self.get(name).and_then(|list| hosts(list, port));
+        let is_cluster = matches!(self.0.get("ADAPTER_REDIS_CLUSTER_MODE"), Some("1" | "true"));
+        let hosts = |name, port| self.0.get(name).and_then(|list| hosts(list, port));
         if let Some(sentinels) = hosts("DB_REDIS_SENTINELS", 26379) {
-            let master = self.get("DB_REDIS_INSTANCE_NAME").unwrap_or("mymaster");
+            let master = self.0.get("DB_REDIS_INSTANCE_NAME").unwrap_or("mymaster");
             return format!("redis-sentinel://{login}{sentinels}/{master}");
         }
         if let Some(nodes) = hosts("DB_REDIS_CLUSTER_NODES", 6379).filter(|_| is_cluster) {
             return format!("redis-cluster://{login}{nodes}");
         }
-        let host = self.get("DB_REDIS_HOST").unwrap_or("127.0.0.1");
-        let port = self.get("DB_REDIS_PORT").unwrap_or("6379");
-        let database = self.get("DB_REDIS_DB").unwrap_or("0");
+        let host = self.0.get("DB_REDIS_HOST").unwrap_or("127.0.0.1");
+        let port = self.0.get("DB_REDIS_PORT").unwrap_or("6379");
+        let database = self.0.get("DB_REDIS_DB").unwrap_or("0");
         format!("redis://{login}{host}:{port}/{database}")
     }
 
     fn nats(&self) -> String {
-        let login = match (self.get("ADAPTER_NATS_TOKEN"), self.get("ADAPTER_NATS_USER")) {
+        let login = match (self.0.get("ADAPTER_NATS_TOKEN"), self.0.get("ADAPTER_NATS_USER")) {
             (Some(token), _) => format!("{}@", escape(token)),
             (None, Some(user)) => {
-                let password = self.get("ADAPTER_NATS_PASSWORD").unwrap_or_default();
+                let password = self.0.get("ADAPTER_NATS_PASSWORD").unwrap_or_default();
                 format!("{}:{}@", escape(user), escape(password))
             }
             (None, None) => String::new(),
         };
-        let servers = self.get("ADAPTER_NATS_SERVERS").unwrap_or("127.0.0.1:4222");
+        let servers = self.0.get("ADAPTER_NATS_SERVERS").unwrap_or("127.0.0.1:4222");
         let list: Vec<String> =
             serde_json::from_str(servers).unwrap_or_else(|_| vec![servers.to_owned()]);
         let bare = |server: &String| server.trim_start_matches("nats://").to_owned();
@@ -149,7 +133,7 @@ mod tests {
     fn backplane(variables: &[(&str, &str)]) -> Backplane {
         let mut adapter = Adapter::default();
         for (name, value) in variables {
-            assert!(adapter.take(name, value), "{name}");
+            assert!(adapter.0.take(name, value), "{name}");
         }
         adapter.backplane()
     }

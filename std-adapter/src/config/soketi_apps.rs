@@ -1,8 +1,7 @@
 //! Soketi's application manager: several of its variables are one URL here.
 
-use std::collections::BTreeMap;
-
 use super::soketi_adapter::escape;
+use super::soketi_variables::Variables;
 
 /// Variables (without `SOKETI_`) that say together where apps are kept.
 const NAMES: &[&str] = &[
@@ -22,8 +21,13 @@ const NAMES: &[&str] = &[
 ];
 
 /// What the variables say.
-#[derive(Default)]
-pub(super) struct AppManager(BTreeMap<&'static str, String>);
+pub(super) struct AppManager(pub(super) Variables);
+
+impl Default for AppManager {
+    fn default() -> Self {
+        Self(Variables::of(NAMES))
+    }
+}
 
 /// What comes of them: options and their values, or a warning.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,27 +38,12 @@ pub(super) struct Kept {
 }
 
 impl AppManager {
-    /// Takes a variable if it is one of these.
-    pub(super) fn take(&mut self, name: &str, value: &str) -> bool {
-        let Some(name) = NAMES.iter().find(|known| **known == name) else { return false };
-        self.0.insert(name, value.to_owned());
-        true
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim_matches('"')).filter(|value| *value != "null")
-    }
-
     pub(super) fn kept(&self) -> Kept {
-        match self.get("APP_MANAGER_DRIVER") {
+        match self.0.get("APP_MANAGER_DRIVER") {
             Some("mysql") => self.database("mysql", "MYSQL", ["root", "3306"]),
             Some("postgres") => self.database("postgres", "POSTGRES", ["postgres", "5432"]),
             None | Some("array") => Kept {
-                warnings: self.unused(|name| name != "APP_MANAGER_DRIVER"),
+                warnings: self.0.unused(|name| name != "APP_MANAGER_DRIVER"),
                 ..Kept::default()
             },
             Some(other) => Kept {
@@ -69,7 +58,7 @@ impl AppManager {
 
     fn database(&self, scheme: &str, name: &str, [user, port]: [&str; 2]) -> Kept {
         let get = |part: &str, default| {
-            self.get(&format!("DB_{name}_{part}")).unwrap_or(default).to_owned()
+            self.0.get(&format!("DB_{name}_{part}")).unwrap_or(default).to_owned()
         };
         let login =
             format!("{}:{}", escape(&get("USERNAME", user)), escape(&get("PASSWORD", "password")));
@@ -78,15 +67,9 @@ impl AppManager {
         let other = if name == "MYSQL" { "POSTGRES" } else { "MYSQL" };
         Kept {
             url: Some(format!("{scheme}://{login}@{host}:{port}/{database}")),
-            table: self.get(&format!("APP_MANAGER_{name}_TABLE")).map(Into::into),
-            warnings: self.unused(|name| name.contains(other)),
+            table: self.0.get(&format!("APP_MANAGER_{name}_TABLE")).map(Into::into),
+            warnings: self.0.unused(|name| name.contains(other)),
         }
-    }
-
-    /// Says of variables that nothing here is for them.
-    fn unused(&self, is_unused: impl Fn(&str) -> bool) -> Vec<String> {
-        let names = self.0.keys().filter(|name| is_unused(name));
-        names.map(|name| format!("SOKETI_{name} has no equal in tidings and is ignored")).collect()
     }
 }
 
@@ -97,7 +80,7 @@ mod tests {
     fn kept(pairs: &[(&str, &str)]) -> Kept {
         let mut manager = AppManager::default();
         for (name, value) in pairs {
-            assert!(manager.take(name, value), "{name}");
+            assert!(manager.0.take(name, value), "{name}");
         }
         manager.kept()
     }
