@@ -14,9 +14,9 @@ use crate::config::Origin;
 use crate::server::webhook::{Outlet, Webhook};
 use tidings_core::auth::SigningKey;
 
-pub(crate) use apps::AppSlot;
 pub(crate) use apps::AppsNow;
 pub use apps::{AppChanges, Apps};
+pub(crate) use apps::{AppSlot, Withdrawn};
 pub use error::AppError;
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};

@@ -47,6 +47,13 @@ impl AppChanges {
     }
 }
 
+/// An app that may not be used any more, as it was.
+pub(crate) struct Withdrawn {
+    pub(crate) app: Arc<App>,
+    /// It is gone, not only disabled.
+    pub(crate) removed: bool,
+}
+
 #[derive(Clone)]
 struct Place {
     app: Arc<App>,
@@ -184,11 +191,12 @@ impl Apps {
         Self::of(vec![app], true)
     }
 
-    /// Changes the list. `make` is given the apps that there are, for it to copy from.
+    /// Changes the list. `make` is given the apps that there are, for it to copy from. Beside what has changed it tells
+    /// which apps may not be used any more.
     pub(crate) fn change(
         &self,
         make: impl FnOnce(&[Arc<App>], bool) -> (Vec<App>, bool),
-    ) -> Result<AppChanges, AppError> {
+    ) -> Result<(AppChanges, Vec<Withdrawn>), AppError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.table.load_full();
         let (apps, development) = make(&old.apps, old.development);
@@ -200,7 +208,14 @@ impl Apps {
                 place.slot.store(Arc::clone(&place.app));
             }
         }
-        Ok(changes)
+        let withdrawn = old.apps.iter().filter_map(|app| match new.by_id.get(&app.id) {
+            None => Some(Withdrawn { app: Arc::clone(app), removed: true }),
+            Some(now) => {
+                let off = app.enabled && !now.enabled;
+                off.then(|| Withdrawn { app: Arc::clone(app), removed: false })
+            }
+        });
+        Ok((changes, withdrawn.collect()))
     }
 
     /// Lets every key that is not in the list be one of an app that is made on the fly.

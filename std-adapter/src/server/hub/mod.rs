@@ -20,7 +20,7 @@ pub(crate) use remote::{Kept, KeptState, News, NodeChange, NodeIndex, Remote};
 pub(crate) use table::{Hasher, Key};
 pub(crate) use users::{UserMail, Users, Watched};
 
-use crate::app::{App, AppChanges, AppError, Apps};
+use crate::app::{App, AppChanges, AppError, Apps, Withdrawn};
 use crate::config::ServerConfig;
 use crate::server::attempts::Attempts;
 use crate::server::backplane::{Backplane, Teller, Told};
@@ -238,15 +238,10 @@ impl Hub {
         &self,
         make: impl FnOnce(&[Arc<App>], bool) -> (Vec<App>, bool),
     ) -> Result<AppChanges, AppError> {
-        let before: Vec<_> = self.apps().iter().collect();
-        let changes = self.0.apps.change(make)?;
-        for app in before {
-            let removed = changes.removed.contains(&app.id);
-            let off = app.enabled && self.apps().get(app.index()).is_some_and(|app| !app.enabled);
-            if removed || off {
-                for shard in 0..self.shards() {
-                    self.send(shard, Mail::Expel { app: Arc::clone(&app), removed });
-                }
+        let (changes, withdrawn) = self.0.apps.change(make)?;
+        for Withdrawn { app, removed } in withdrawn {
+            for shard in 0..self.shards() {
+                self.send(shard, Mail::Expel { app: Arc::clone(&app), removed });
             }
             if removed {
                 app.outlet().feed.end();
