@@ -199,7 +199,7 @@ impl ServerBuilder {
         let metrics = self.config.metrics.then(|| bind_metrics(&self.config)).transpose()?;
         let (backplane, outlet) = match &self.config.backplane {
             Some(url) => {
-                let (backplane, outlet) = Backplane::new();
+                let (backplane, outlet) = Backplane::new(url.is_ordered());
                 (Some(backplane), Some((outlet, url.clone())))
             }
             None => (None, None),

@@ -73,7 +73,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     fn new(id: u16, hub: Hub, protocol: Protocol) -> Self {
-        let home = if hub.backplane().is_some() { Home::shared() } else { Home::default() };
+        let home = hub.backplane().map_or_else(Home::default, |to| Home::shared(to.is_ordered()));
         let scratch = Scratch { rx: vec![0; READ_BYTES].into(), tx: vec![0; WRITE_BYTES].into() };
         Self {
             id,

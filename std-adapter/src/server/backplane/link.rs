@@ -168,7 +168,7 @@ impl Link {
         if self.up {
             node.send(frame);
         } else {
-            deliver(&frame, node);
+            deliver(&frame, self.me(), node);
             self.make_room();
         }
     }
@@ -208,9 +208,10 @@ impl Link {
         self.up = false;
         self.set_ready(false);
         self.answering.clear();
+        let me = self.me();
         for pending in &mut self.pending {
             if !std::mem::replace(&mut pending.delivered, true) {
-                deliver(&pending.frame, node);
+                deliver(&pending.frame, me, node);
             }
         }
         self.make_room();
@@ -338,7 +339,7 @@ impl Link {
     fn came_back(&mut self, seq: u64, node: &mut impl Node) {
         while let Some(first) = self.pending.front().filter(|pending| pending.seq <= seq) {
             if !first.delivered {
-                deliver(&first.frame, node);
+                deliver(&first.frame, self.me(), node);
             }
             self.pending_bytes -= first.frame.len();
             self.pending.pop_front();
@@ -392,7 +393,12 @@ impl Link {
         let mut number = stamp;
         for op in ops {
             if op.is_entry() {
-                node.entry(op, frame, Stamp { number, late: head.late }, false);
+                node.entry(
+                    op,
+                    frame,
+                    Stamp { number, from: head.from as u32, late: head.late },
+                    false,
+                );
                 number += 2;
                 self.stamp = self.stamp.max(number);
             } else {
@@ -435,11 +441,11 @@ impl Link {
 }
 
 /// Delivers the entries of a frame of this node.
-fn deliver(frame: &Bytes, node: &mut impl Node) {
+fn deliver(frame: &Bytes, me: u64, node: &mut impl Node) {
     let Some(Frame::Ops { stamp, ops, .. }) = wire::decode(frame) else { return };
     let mut number = stamp;
     for op in ops.iter().filter(|op| op.is_entry()) {
-        node.entry(op, frame, Stamp { number, late: false }, true);
+        node.entry(op, frame, Stamp { number, from: me as u32, late: false }, true);
         number += 2;
     }
 }

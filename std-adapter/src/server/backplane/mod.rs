@@ -107,6 +107,7 @@ pub(crate) struct Backplane {
     /// Entries that have been given to the bus and have not come back.
     waiting: Arc<AtomicUsize>,
     view: Arc<View>,
+    ordered: bool,
 }
 
 /// The other end of a [`Backplane`].
@@ -118,13 +119,14 @@ pub(crate) struct Outlet {
 }
 
 impl Backplane {
-    /// A way to other nodes, with the end that the bus is served from.
-    pub(crate) fn new() -> (Self, Outlet) {
+    /// A way to other nodes, with the end that the bus is served from; `ordered` if the bus brings all nodes' events in
+    /// one order, and not only those of each publishing node.
+    pub(crate) fn new(ordered: bool) -> (Self, Outlet) {
         let (sender, told) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let view = Arc::new(View::new());
         let outlet = Outlet { told, waiting: Arc::clone(&waiting), view: Arc::clone(&view) };
-        (Self { sender, waiting, view }, outlet)
+        (Self { sender, waiting, view, ordered }, outlet)
     }
 
     /// Tells other nodes. It never waits.
@@ -140,6 +142,11 @@ impl Backplane {
         }
         self.tell(Told::Entry { app, entry });
         Ok(())
+    }
+
+    /// Whether events of all nodes come in one order on each.
+    pub(crate) const fn is_ordered(&self) -> bool {
+        self.ordered
     }
 
     /// Entries that have been given to the bus and have not come back.

@@ -6,8 +6,8 @@ use super::{Outlet, View};
 use crate::app::App;
 use crate::server::hub::mail::{Channel, Mail, Member};
 use crate::server::hub::{
-    Entry, Hub, Kept, KeptLog, KeptState, News, NodeChange, NodeIndex, Notice, Remote, Source,
-    Stamp, UserMail,
+    Entry, Hub, Kept, KeptEvent, KeptLog, KeptState, News, NodeChange, NodeIndex, Notice, Remote,
+    Source, Stamp, UserMail,
 };
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -148,7 +148,12 @@ impl Node for HubNode {
                 self.keep(app, channel, frame, Kept::State(state));
             }
             Op::Log { app, channel, floor, ref events } => {
-                let event = |(n, age, kept): &(u64, u64, &[u8])| (*n, *age, frame.slice_ref(kept));
+                let event = |&(number, age_ms, from, kept): &(u64, u64, u32, &[u8])| KeptEvent {
+                    number,
+                    age_ms,
+                    from,
+                    frame: frame.slice_ref(kept),
+                };
                 let log = KeptLog { floor, events: events.iter().map(event).collect() };
                 self.keep(app, channel, frame, Kept::Log(log));
             }

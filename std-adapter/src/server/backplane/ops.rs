@@ -3,6 +3,7 @@
 use super::Told;
 use super::wire::{self, Op};
 use crate::app::App;
+use crate::server::hub::KeptEvent;
 use std::sync::Arc;
 
 /// How many of the first fit in so many bytes: one at least, and none behind a [`Told::State`].
@@ -87,10 +88,14 @@ fn op<'t>(told: &'t Told, app: &'t App) -> Option<Op<'t>> {
             app,
             channel: text(&channel.name),
             floor: log.floor,
-            events: log.events.iter().map(|(n, age, frame)| (*n, *age, &frame[..])).collect(),
+            events: log.events.iter().map(kept).collect(),
         },
         Told::State { .. } => return None,
     })
+}
+
+fn kept(event: &KeptEvent) -> (u64, u64, u32, &[u8]) {
+    (event.number, event.age_ms, event.from, &event.frame)
 }
 
 /// Bytes that something told takes in a frame, roughly.
@@ -107,7 +112,7 @@ fn weigh(told: &Told) -> usize {
         Told::Cached { channel, cached } => channel.name.len() + cached.frame.len(),
         Told::Log { channel, log } => {
             channel.name.len()
-                + log.events.iter().map(|(.., frame)| frame.len() + 16).sum::<usize>()
+                + log.events.iter().map(|event| event.frame.len() + 20).sum::<usize>()
         }
         Told::State { .. } | Told::Sent { .. } => 0,
     }

@@ -118,6 +118,12 @@ impl BackplaneUrl {
         }
     }
 
+    /// Whether it brings the messages of all who publish in one order to all: one server of Redis does. A server of NATS
+    /// and the nodes of a Redis cluster keep the order of each publisher.
+    pub(in crate::server) const fn is_ordered(&self) -> bool {
+        matches!(self.kind, Kind::Redis | Kind::RedisSentinel)
+    }
+
     /// User and password as they are meant, without percent signs; either may be empty.
     #[cfg(any(feature = "nats", feature = "redis"))]
     pub(super) fn user_and_password(&self) -> Option<(String, String)> {

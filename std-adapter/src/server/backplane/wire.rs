@@ -5,7 +5,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 /// The first bytes of each frame: a mark, and the version of what follows.
-const MARK: [u8; 2] = [b'T', 1];
+const MARK: [u8; 2] = [b'T', 2];
 
 /// Mark, flags, sender, receiver.
 const HEAD: usize = 2 + 1 + 8 + 8;
@@ -112,7 +112,7 @@ pub(super) enum Op<'a> {
         channel: &'a str,
         floor: u64,
         #[serde(borrow)]
-        events: Vec<(u64, u64, &'a [u8])>,
+        events: Vec<(u64, u64, u32, &'a [u8])>,
     },
 }
 

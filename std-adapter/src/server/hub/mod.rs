@@ -12,7 +12,7 @@ mod table;
 mod users;
 mod watching;
 
-pub(crate) use home::{Home, KeptLog, Missed, Outgoing, Work};
+pub(crate) use home::{Home, KeptEvent, KeptLog, Missed, Outgoing, Work};
 pub(crate) use local::{Ended, Local, Seen};
 pub(crate) use mail::AppRef;
 pub(crate) use presence::Members;
@@ -64,6 +64,8 @@ pub(crate) struct Entry {
 pub(crate) struct Stamp {
     /// Rises with each entry of a node and with time; always even.
     pub(crate) number: u64,
+    /// The node that published it, shortened.
+    pub(crate) from: u32,
     /// It comes after an outage, later than newer entries of others may have come.
     pub(crate) late: bool,
 }

@@ -7,15 +7,22 @@ use crate::server::now_ms;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use tidings_core::pusher::Serial;
 use tidings_core::time::Instant;
 
 /// What an event and a log take beside their frames and names.
 const EVENT_OVERHEAD: usize = 64;
 
+/// How far apart two events are that come in the same order on every node, though the bus keeps only that of each
+/// publishing node.
+const REORDERED: Duration = Duration::from_millis(500);
+
 struct Kept {
     number: u64,
     at: Instant,
+    /// The node that published it.
+    from: u32,
     frame: Bytes,
 }
 
@@ -49,11 +56,21 @@ impl Log {
     }
 
     /// Whether all events after the one with this number, or after this moment, are here. An event that is not
-    /// here comes from a node that had no contact when it told it.
-    fn knows(&self, number: u64) -> bool {
-        let is_moment = number & 1 == 1;
-        let found = || self.events.binary_search_by_key(&number, |kept| kept.number).is_ok();
-        number >= self.floor && (is_moment || number == self.floor || found())
+    /// here comes from a node that had no contact when it told it, or came in another order.
+    fn knows(&self, number: u64, ordered: bool) -> bool {
+        let found = || self.events.binary_search_by_key(&number, |kept| kept.number);
+        let is_settled = || found().is_ok_and(|at| ordered || self.is_settled(at));
+        let is_floor = ordered && number == self.floor;
+        number >= self.floor && (is_moment(number) || is_floor || is_settled())
+    }
+
+    /// Whether an event has the same ones before it on every node: none of another publisher is near it.
+    fn is_settled(&self, at: usize) -> bool {
+        let (before, from) = (self.events.range(..at), self.events.range(at..));
+        let Some(event) = self.events.get(at) else { return false };
+        let is_near = |other: &&Kept| apart(event.at, other.at) < REORDERED;
+        let mut near = before.rev().take_while(is_near).chain(from.take_while(is_near));
+        near.all(|other| other.from == event.from)
     }
 
     /// Drops what is too old or too much.
@@ -65,6 +82,15 @@ impl Log {
             self.drop_oldest(app);
         }
     }
+}
+
+/// Whether the number is that of no event, among stamps.
+const fn is_moment(number: u64) -> bool {
+    number & 1 == 1
+}
+
+fn apart(one: Instant, other: Instant) -> Duration {
+    Duration::from_millis(one.as_millis().abs_diff(other.as_millis()))
 }
 
 fn is_older(at: Instant, now: Instant, app: &App) -> bool {
@@ -93,11 +119,21 @@ impl OfApp {
     }
 }
 
-/// What is kept of a channel, for another node: numbers, ages in milliseconds and frames.
+/// What is kept of a channel, for another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeptLog {
     pub(crate) floor: u64,
-    pub(crate) events: Vec<(u64, u64, Bytes)>,
+    pub(crate) events: Vec<KeptEvent>,
+}
+
+/// An event that is kept, for another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptEvent {
+    pub(crate) number: u64,
+    pub(crate) age_ms: u64,
+    /// The node that published it.
+    pub(crate) from: u32,
+    pub(crate) frame: Bytes,
 }
 
 /// What is kept of a channel after a serial.
@@ -124,6 +160,8 @@ pub(super) struct Logs {
     turns: u64,
     /// Numbers are stamps.
     stamped: bool,
+    /// Events come in one order on all nodes, not only those of each publishing one.
+    ordered: bool,
 }
 
 /// The epoch of serials that all nodes share.
@@ -134,13 +172,21 @@ fn moment() -> u64 {
     now_ms() << Stamp::CLOCK_SHIFT | 1
 }
 
+/// The number after which events are given to who has seen those up to `number`. Who was there from a moment on has
+/// seen none before it, and what another node published just before may have come after it.
+fn first_after(number: u64, stamped: bool) -> u64 {
+    let margin = (REORDERED.as_millis() as u64) << Stamp::CLOCK_SHIFT;
+    if stamped && is_moment(number) { number.saturating_sub(margin) } else { number }
+}
+
 impl Default for Logs {
     fn default() -> Self {
         // Without randomness a restart is still told from a run of another second.
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let fallback = clock.map_or(0, |since| since.as_secs() as u32);
         let epoch = getrandom::u32().unwrap_or(fallback);
-        Self { apps: HashMap::default(), epoch, last: 0, turns: 0, stamped: false }
+        let apps = HashMap::default();
+        Self { apps, epoch, last: 0, turns: 0, stamped: false, ordered: true }
     }
 }
 
@@ -153,9 +199,9 @@ impl Logs {
         }
     }
 
-    /// Logs whose serials mean the same on every node.
-    pub(super) fn shared() -> Self {
-        Self { epoch: SHARED_EPOCH, stamped: true, ..Self::default() }
+    /// Logs whose serials mean the same on every node; `ordered` if events come in one order on all of them.
+    pub(super) fn shared(ordered: bool) -> Self {
+        Self { epoch: SHARED_EPOCH, stamped: true, ordered, ..Self::default() }
     }
 
     /// The number that an event gets.
@@ -198,17 +244,17 @@ impl Logs {
         if self.stamped { moment() } else { self.last }
     }
 
-    /// Keeps an event under the number that [`next_number`](Self::next_number) told.
+    /// Keeps an event of a node under the number that [`next_number`](Self::next_number) told.
     pub(super) fn append(
         &mut self,
         key: Key<'_>,
         app: &App,
-        number: u64,
+        (number, from): (u64, u32),
         frame: Bytes,
         now: Instant,
     ) {
         let log = self.open(key, now);
-        let kept = Kept { number, at: now, frame };
+        let kept = Kept { number, at: now, from, frame };
         app.logged().add(kept.size());
         log.events.push_back(kept);
         log.trim(app, now);
@@ -243,16 +289,16 @@ impl Logs {
         max_bytes: usize,
         now: Instant,
     ) -> Missed {
-        let (last, stamped) = (self.last, self.stamped);
+        let (last, stamped, ordered) = (self.last, self.stamped, self.ordered);
         let known = self.number(from);
         let log = self.open(key, now);
         log.trim(app, now);
         let current = if stamped { log.last() } else { last };
         let number = if from == "latest" { Some(current) } else { known };
         let mut complete = number.is_some_and(|number| {
-            if stamped { log.knows(number) } else { number >= log.floor || number == last }
+            if stamped { log.knows(number, ordered) } else { number >= log.floor || number == last }
         });
-        let after = number.unwrap_or(0);
+        let after = number.map_or(0, |number| first_after(number, stamped));
         let (mut frames, mut bytes) = (Vec::new(), 0);
         for kept in log.events.iter().rev().take_while(|kept| kept.number > after) {
             bytes += kept.frame.len();
@@ -285,14 +331,16 @@ impl Logs {
         let fresh = |kept: &&Kept| !is_older(kept.at, now, app);
         let lost = log.events.iter().take_while(|kept| !fresh(kept)).last();
         let floor = lost.map_or(log.floor, |kept| kept.number);
-        let after = number.unwrap_or(0);
+        let knows = |number| !self.stamped || log.knows(number, self.ordered);
+        let after = number.map_or(0, |number| first_after(number, self.stamped));
         let all = log.events.iter().filter(fresh).filter(|kept| kept.number > after);
         let count = all.clone().count();
         let skipped = if from.is_none() { count.saturating_sub(limit) } else { 0 };
         let given: Vec<&Kept> = all.skip(skipped).take(limit).collect();
         let to = given.last().filter(|_| skipped + given.len() < count);
         Missed {
-            complete: from.is_none() || number.is_some_and(|number| number >= floor),
+            complete: from.is_none()
+                || number.is_some_and(|number| number >= floor && knows(number)),
             serial: self.serial(to.map_or(last, |kept| kept.number)),
             frames: given.into_iter().map(|kept| kept.frame.clone()).collect(),
         }
@@ -312,7 +360,12 @@ impl Logs {
         let mut all = Vec::new();
         for (app, kept) in &self.apps {
             for (name, log) in &kept.by_name {
-                let event = |kept: &Kept| (kept.number, age(kept.at), kept.frame.clone());
+                let event = |kept: &Kept| KeptEvent {
+                    number: kept.number,
+                    age_ms: age(kept.at),
+                    from: kept.from,
+                    frame: kept.frame.clone(),
+                };
                 let events = log.events.iter().map(event).collect();
                 all.push((*app, name.clone(), KeptLog { floor: log.floor, events }));
             }
@@ -324,9 +377,10 @@ impl Logs {
     pub(super) fn import(&mut self, key: Key<'_>, app: &App, kept: KeptLog, now: Instant) {
         let log = self.open(key, now);
         let first = log.events.front().map_or(u64::MAX, |kept| kept.number);
-        for (number, age, frame) in kept.events.into_iter().rev().filter(|e| e.0 < first) {
-            let at = Instant::from_millis(now.as_millis().saturating_sub(age));
-            let kept = Kept { number, at, frame };
+        for event in kept.events.into_iter().rev().filter(|event| event.number < first) {
+            let KeptEvent { number, age_ms, from, frame } = event;
+            let at = Instant::from_millis(now.as_millis().saturating_sub(age_ms));
+            let kept = Kept { number, at, from, frame };
             app.logged().add(kept.size());
             log.events.push_front(kept);
         }
@@ -348,122 +402,4 @@ impl Logs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    const KEY: Key<'static> = Key { app: 0, hash: 0, name: b"a" };
-
-    fn app() -> App {
-        let mut app = App::new("i", "k", "s");
-        app.history.max_events = 3;
-        app.history.max_age = Duration::from_secs(60);
-        app
-    }
-
-    const fn at(s: u64) -> Instant {
-        Instant::from_millis(s * 1000)
-    }
-
-    fn append(logs: &mut Logs, app: &App, text: &'static str, s: u64) -> String {
-        let number = logs.next_number(KEY, None);
-        let serial = logs.serial(number);
-        logs.append(KEY, app, number, Bytes::from_static(text.as_bytes()), at(s));
-        serial
-    }
-
-    fn missed(logs: &mut Logs, app: &App, from: &str, s: u64) -> (bool, Vec<Bytes>) {
-        let missed = logs.missed(KEY, app, from, 1 << 20, at(s));
-        (missed.complete, missed.frames)
-    }
-
-    #[test]
-    fn a_client_gets_what_it_has_missed_and_nothing_twice() {
-        let (mut logs, app) = (Logs::default(), app());
-        let start = logs.missed(KEY, &app, "latest", 0, at(0));
-        assert!(start.complete && start.frames.is_empty());
-        let one = append(&mut logs, &app, "one", 0);
-        let two = append(&mut logs, &app, "two", 0);
-        assert_eq!(missed(&mut logs, &app, &start.serial, 1).1, ["one", "two"]);
-        assert_eq!(missed(&mut logs, &app, &one, 1), (true, vec!["two".into()]));
-        assert_eq!(missed(&mut logs, &app, &two, 1), (true, vec![]));
-    }
-
-    #[test]
-    fn what_is_lost_to_number_or_age_is_a_gap() {
-        let (mut logs, app) = (Logs::default(), app());
-        let one = append(&mut logs, &app, "1", 0);
-        for text in ["2", "3", "4"] {
-            append(&mut logs, &app, text, 10);
-        }
-        assert!(missed(&mut logs, &app, &one, 10).0, "the first is known, the rest is kept");
-        let five = append(&mut logs, &app, "5", 20);
-        let (complete, frames) = missed(&mut logs, &app, &one, 20);
-        assert!(!complete && frames == ["3", "4", "5"]);
-        assert_eq!(missed(&mut logs, &app, &five, 79), (true, vec![]));
-        logs.expire(|_| Some(&app), at(200));
-        assert!(logs.apps.is_empty() && !app.logged().is_over(0, 0), "all is given back");
-    }
-
-    #[test]
-    fn serials_of_another_run_and_other_texts_are_a_gap() {
-        let (mut logs, app) = (Logs::default(), app());
-        append(&mut logs, &app, "1", 0);
-        logs.epoch = logs.epoch.wrapping_add(1);
-        let old = Logs { epoch: logs.epoch.wrapping_sub(1), ..Logs::default() }.serial(1);
-        let future = logs.serial(99);
-        for from in [&*old, "", "0", "x-1", &*future] {
-            assert_eq!(missed(&mut logs, &app, from, 0), (false, vec!["1".into()]), "{from}");
-        }
-    }
-
-    #[test]
-    fn a_log_begun_anew_does_not_claim_to_be_complete() {
-        let (mut logs, app) = (Logs::default(), app());
-        let one = append(&mut logs, &app, "1", 0);
-        append(&mut logs, &app, "2", 0);
-        logs.expire(|_| Some(&app), at(100));
-        append(&mut logs, &app, "3", 100);
-        assert_eq!(missed(&mut logs, &app, &one, 100), (false, vec!["3".into()]));
-    }
-
-    #[test]
-    fn the_bytes_of_an_app_are_bounded_and_unused_logs_go_first() {
-        let (mut logs, mut app) = (Logs::default(), app());
-        app.history.max_bytes = 2 * (EVENT_OVERHEAD as u32 + 1);
-        let other = Key { name: b"b", ..KEY };
-        let number = logs.next_number(other, None);
-        logs.append(other, &app, number, Bytes::from_static(b"x"), at(0));
-        for text in ["1", "2", "3"] {
-            append(&mut logs, &app, text, 1);
-        }
-        assert_eq!(logs.history(other, &app, None, 9, at(1)).frames, [""; 0]);
-        assert_eq!(logs.history(KEY, &app, None, 9, at(1)).frames, ["2", "3"]);
-    }
-
-    #[test]
-    fn what_a_socket_could_not_take_at_once_is_a_gap() {
-        let (mut logs, app) = (Logs::default(), app());
-        let one = append(&mut logs, &app, "1", 0);
-        append(&mut logs, &app, "22", 0);
-        append(&mut logs, &app, "33", 0);
-        let missed = logs.missed(KEY, &app, &one, 3, at(0));
-        assert!(!missed.complete && missed.frames == ["33"]);
-    }
-
-    #[test]
-    fn history_is_read_in_pages() {
-        let (mut logs, app) = (Logs::default(), app());
-        for text in ["1", "2", "3"] {
-            append(&mut logs, &app, text, 0);
-        }
-        assert_eq!(logs.history(KEY, &app, None, 2, at(0)).frames, ["2", "3"], "the latest");
-        let start = logs.serial(0);
-        let page = logs.history(KEY, &app, Some(&start), 2, at(0));
-        assert!(page.complete && page.frames == ["1", "2"]);
-        let page = logs.history(KEY, &app, Some(&page.serial), 2, at(0));
-        assert!(page.complete && page.frames == ["3"]);
-        assert_eq!(logs.history(KEY, &app, Some(&page.serial), 2, at(0)).frames, [""; 0]);
-        assert!(logs.history(KEY, &app, None, 9, at(60)).frames.is_empty(), "too old to show");
-    }
-}
+mod tests;

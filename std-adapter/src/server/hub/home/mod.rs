@@ -20,7 +20,7 @@ use bytes::Bytes;
 use cache::{Cache, is_cache};
 use count::{Counts, Told};
 use log::Logs;
-pub(crate) use log::{KeptLog, Missed};
+pub(crate) use log::{KeptEvent, KeptLog, Missed};
 use smallvec::SmallVec;
 use tidings_core::pusher::SocketId;
 use tidings_core::time::Instant;
@@ -170,8 +170,8 @@ pub(crate) struct Home {
 
 impl Home {
     /// The state of a node among others.
-    pub(crate) fn shared() -> Self {
-        Self { logs: Logs::shared(), ..Self::default() }
+    pub(crate) fn shared(ordered: bool) -> Self {
+        Self { logs: Logs::shared(ordered), ..Self::default() }
     }
 
     pub(crate) fn join(&mut self, join: Join, work: &mut Work<'_>) {
@@ -276,7 +276,8 @@ impl Home {
             None => dialect::event(&entry),
         };
         if let (Some(number), Some(app)) = (number, work.app(app)) {
-            self.logs.append(key, app, number, frame.clone(), work.now);
+            let from = entry.stamp.map_or(0, |stamp| stamp.from);
+            self.logs.append(key, app, (number, from), frame.clone(), work.now);
         }
         if kept
             && let Some(app) = work.app(app)
