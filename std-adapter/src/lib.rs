@@ -33,7 +33,9 @@ pub use app::{App, AppChanges, AppError, AppLimits, Apps, History};
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "server")]
-pub use config::{Certificate, Network, NetworkError, Origin, OriginError, Password, ServerConfig};
+pub use config::{
+    Certificate, ConfigChanges, Network, NetworkError, Origin, OriginError, Password, ServerConfig,
+};
 #[cfg(any(feature = "client", feature = "publisher", feature = "server"))]
 pub use outbound::{Tls, TlsError};
 #[cfg(feature = "publisher")]
@@ -41,8 +43,9 @@ pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
     BackplaneError, BackplaneState, BackplaneUrl, CertificateError, ChannelInfo, Event, EventError,
-    Events, Lagged, Refusal, RefusalKind, ResponseBody, Server, ServerBuilder, ServerEvent,
-    ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent, WebhookStats,
+    Events, Lagged, ReconfigureError, Refusal, RefusalKind, ResponseBody, Server, ServerBuilder,
+    ServerEvent, ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent,
+    WebhookStats,
 };
 pub use tidings_core as core;
 

@@ -241,18 +241,32 @@ fn sighup_reads_the_configuration_again_and_drops_no_connection() {
     assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 404"));
 
     let second = "[[apps]]\nid = \"2\"\nkey = \"k2\"\nsecret = \"x\"\n";
-    write(&format!("port = 0\nmax_headers = 50\nlog = \"debug\"\n{first}{second}"));
+    let own = "port = 0\nmax_headers = 20\nthreads = 3\nlog = \"debug\"\n\
+               console_password = \"a long secret\"\n";
+    write(&format!("{own}{first}{second}"));
     server.signal("HUP");
-    wait_for_line(&mut log, &["WARN", "`max_headers` has changed", "next start"]);
+    for name in ["max_headers", "console_password", "log"] {
+        let line = wait_for_line(&mut log, &["INFO", &format!("`{name}` has changed"), "in force"]);
+        assert!(!line.contains("secret"), "{line}");
+    }
+    wait_for_line(&mut log, &["WARN", "`threads` has changed", "next start"]);
     let line = wait_for_line(&mut log, &["configuration read again"]);
     assert!(line.contains(r#"added=["2"]"#) && line.contains("changed=[]"), "{line}");
     assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 401"), "the app is there");
     wait_for_line(&mut log, &["DEBUG"]);
 
-    write("port = 0\n[[apps]]\nid = \"1\"\nkey = \"k\"\nsecrt = \"x\"\n");
+    write(&format!("log_format = \"json\"\n{own}{first}{second}"));
+    server.signal("HUP");
+    wait_for_line(&mut log, &["INFO", "`log_format` has changed", "in force"]);
+    wait_for_line(&mut log, &["WARN", "`threads` has changed", "next start"]);
+    wait_for_line(&mut log, &[r#"{"timestamp":"#, "configuration read again"]);
+
+    assert!(server.get("/console").starts_with("HTTP/1.1 401"), "there is a console now");
+
+    write("port = 0\nmax_headers = 90\n[[apps]]\nid = \"1\"\nkey = \"k\"\nsecrt = \"x\"\n");
     server.signal("HUP");
     let line = wait_for_line(&mut log, &["ERROR", "all stays as it was"]);
-    assert!(line.contains("tidings.toml:5:1") && line.contains("did you mean `secret`?"), "{line}");
+    assert!(line.contains("tidings.toml:6:1") && line.contains("did you mean `secret`?"), "{line}");
     assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 401"), "all is as it was");
 
     socket.set_nonblocking(true).unwrap();

@@ -1,10 +1,12 @@
 //! Log lines on standard error.
 
-use std::{fmt, io};
+use std::io;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layered, SubscriberExt as _};
+use tracing_subscriber::fmt::Layer as Lines;
+use tracing_subscriber::fmt::format::{DefaultFields, Format as Lined};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Layer, Registry, reload};
 
@@ -38,25 +40,29 @@ pub(super) fn parse(text: &str) -> Result<Targets, String> {
     Ok(levels.with_target(TRACES, LevelFilter::OFF))
 }
 
-/// Lets the levels be changed later.
-pub(super) struct Levels(reload::Handle<Targets, Base>);
+/// Lets levels and format be changed later.
+pub(super) struct Log {
+    text: SetLevels,
+    json: SetLevels,
+}
 
-impl fmt::Debug for Levels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Levels").finish_non_exhaustive()
+/// Sets the levels of the layer of one format.
+type SetLevels = Box<dyn Fn(Targets)>;
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
     }
 }
 
 /// What sends traces elsewhere.
 pub(super) type Traces = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// What the log is a layer upon.
-type Base = Layered<Option<Traces>, Registry>;
-
-impl Levels {
-    /// Logs at these levels from now on.
-    pub(super) fn set(&self, levels: Targets) {
-        let _ = self.0.reload(levels); // it fails only when there is no log any more
+impl Log {
+    /// Logs at these levels and in this format from now on.
+    pub(super) fn set(&self, levels: &Targets, format: Format) {
+        (self.text)(levels_of(Format::Text, levels, format));
+        (self.json)(levels_of(Format::Json, levels, format));
     }
 }
 
@@ -85,26 +91,39 @@ pub(super) fn format(name: Option<&str>) -> Result<Format, String> {
 }
 
 /// Begins to log; standard output stays free for what a person asked for.
+///
+/// There is a layer for each format, and one of them is silent: a layer that is there from the start can be woken.
 pub(super) fn start(
-    levels: Targets,
+    levels: &Targets,
     format: Format,
     modules: bool,
     traces: Option<Traces>,
-) -> Result<Levels, TryInitError> {
-    let (levels, handle) = reload::Layer::new(levels);
-    let registry = tracing_subscriber::registry().with(traces);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(modules);
-    match format {
-        Format::Text => {
-            let colours = io::IsTerminal::is_terminal(&io::stderr());
-            registry.with(lines.with_ansi(colours).with_filter(levels)).try_init()?;
-        }
-        Format::Json => {
-            let lines = lines.with_ansi(false).json().flatten_event(true).with_span_list(false);
-            registry.with(lines.with_filter(levels)).try_init()?;
-        }
-    }
-    Ok(Levels(handle))
+) -> Result<Log, TryInitError> {
+    let (text_levels, text) = reload::Layer::new(levels_of(Format::Text, levels, format));
+    let (json_levels, json) = reload::Layer::new(levels_of(Format::Json, levels, format));
+    let colours = io::IsTerminal::is_terminal(&io::stderr());
+    let objects = lines(modules).with_ansi(false).json().flatten_event(true).with_span_list(false);
+    tracing_subscriber::registry()
+        .with(traces)
+        .with(lines(modules).with_ansi(colours).with_filter(text_levels))
+        .with(objects.with_filter(json_levels))
+        .try_init()?;
+    // It fails only when there is no log any more.
+    Ok(Log {
+        text: Box::new(move |levels| drop(text.reload(levels))),
+        json: Box::new(move |levels| drop(json.reload(levels))),
+    })
+}
+
+/// Lines on standard error, for a layer upon any other.
+fn lines<S>(modules: bool) -> Lines<S, DefaultFields, Lined, fn() -> io::Stderr> {
+    let writer: fn() -> io::Stderr = io::stderr;
+    tracing_subscriber::fmt::layer().with_writer(writer).with_target(modules)
+}
+
+/// What the layer of a format writes when `format` is wanted.
+fn levels_of(layer: Format, levels: &Targets, format: Format) -> Targets {
+    if layer == format { levels.clone() } else { Targets::new() }
 }
 
 #[cfg(test)]

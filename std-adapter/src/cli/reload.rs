@@ -1,27 +1,37 @@
 //! `SIGHUP`: the configuration is read again, and what can change while the server runs does.
 
 use crate::app::{AppChanges, Apps};
-use crate::config::{AppList, Compare as _, ConfigError, ServerOptions};
+use crate::config::{AppList, Compare as _, ConfigChanges, ConfigError, ServerOptions};
 use crate::directory::Found;
 use crate::server::ServerHandle;
 
-use super::logging::Levels;
+use super::logging::{self, Log};
 use super::serve::{self, Sources};
 
-/// What takes effect at once; the rest of the server's options waits for the next start.
-const LIVE: &[&str] = &["apps", "defaults", "log"];
+/// Options of the program, beside those of the server itself, that take effect at once.
+const NOW: &[&str] = &["apps", "defaults", "log", "log_format"];
+
+/// Those that wait for the next start.
+const START: &[&str] = &["apps_url", "apps_table", "apps_refresh", "apps_token", "otlp_endpoint"];
+
+/// The option that sets a field of the server's configuration.
+fn option_of(field: &'static str) -> &'static str {
+    if field == "soketi_answers" { "compat" } else { field }
+}
 
 /// What is needed to read the configuration again.
 #[derive(Debug)]
 pub(super) struct Reload {
     pub(super) sources: Sources,
-    /// The options that the server has started with.
+    /// The options that the program has started with.
+    pub(super) started: ServerOptions,
+    /// Those that were read last.
     pub(super) options: ServerOptions,
     /// The apps as the configuration has them.
     pub(super) list: AppList,
     /// What was found last where more apps are kept, if they are.
     pub(super) found: Option<Found>,
-    pub(super) levels: Levels,
+    pub(super) log: Log,
     pub(super) dev: bool,
 }
 
@@ -44,23 +54,32 @@ impl Reload {
     }
 
     fn read_again(&mut self, server: &ServerHandle) -> Result<(), Box<dyn std::error::Error>> {
+        // All that can fail comes first.
         let settings = self.sources.load()?;
         let levels = serve::levels(&settings, self.dev)?;
-        let changes = server.replace_apps(&self.apps(&settings.apps)?)?;
-        if let Err(error) = server.reload_certificates() {
-            tracing::error!("the certificate in use stays: {error}");
-        }
+        let format = logging::format(settings.log_format.as_deref())?;
+        let prepared = server.prepare(&settings.server)?;
+        let apps = server.replace_apps(&self.apps(&settings.apps)?)?;
+        let ConfigChanges { in_force, waiting } = prepared.apply();
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let compared = self.options.compared(&settings.options);
-        for (name, _) in compared.iter().filter(|(name, same)| !same && !LIVE.contains(name)) {
+        let changed = |since: &ServerOptions, names: &'static [&'static str]| {
+            let compared = since.compared(&settings.options).into_iter();
+            compared
+                .filter_map(move |(name, same)| (!same && names.contains(&name)).then_some(name))
+        };
+        for name in in_force.into_iter().map(option_of).chain(changed(&self.options, NOW)) {
+            tracing::info!("option `{name}` has changed: it is in force now");
+        }
+        for name in waiting.into_iter().chain(changed(&self.started, START)) {
             tracing::warn!("option `{name}` has changed: it takes effect at the next start");
         }
         self.list = settings.apps;
+        self.options = settings.options;
         // Whoever waits for the line finds all of it done.
-        self.levels.set(levels);
-        tell(&changes, "configuration read again");
+        self.log.set(&levels, format);
+        tell(&apps, "configuration read again");
         Ok(())
     }
 
@@ -91,4 +110,35 @@ fn tell(changes: &AppChanges, what: &str) {
         changed.len(),
         removed.len(),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ServerConfig;
+
+    #[test]
+    fn every_option_takes_effect_at_once_or_at_the_next_start() {
+        let now = ServerConfig::NOW.iter().chain(ServerConfig::FILES).map(|field| option_of(field));
+        let mut now: Vec<_> = now.chain(NOW.iter().copied()).collect();
+        let mut start: Vec<_> = ServerConfig::START.iter().chain(START).copied().collect();
+        let mut sorted = [&now[..], &start].concat();
+        sorted.sort_unstable();
+        let mut all = ServerOptions::NAMES.to_vec();
+        all.sort_unstable();
+        assert_eq!(sorted, all, "each in one class");
+        // The table of options says the same.
+        let text = include_str!("../../README.md");
+        let (_, text) = text.split_once("## Options of the server").unwrap();
+        let (text, _) = text.split_once("## Options of an app").unwrap();
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+        let rows = rows.map(|row| (row.split('`').next().unwrap(), row.contains("| start |")));
+        let (mut later, mut live): (Vec<_>, Vec<_>) = rows.partition(|(_, later)| *later);
+        later.sort_unstable();
+        live.sort_unstable();
+        start.sort_unstable();
+        now.sort_unstable();
+        assert_eq!(later.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), start);
+        assert_eq!(live.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), now);
+    }
 }

@@ -176,9 +176,9 @@ pub(super) fn run(args: Args) -> ExitCode {
         Err(error) => return fail(EXIT_USAGE, &error),
     };
     let (traces, layer) = traces.unzip();
-    let levels = match levels(&settings, dev) {
-        Ok(levels) => match logging::start(levels, format, !dev, layer) {
-            Ok(levels) => levels,
+    let log = match levels(&settings, dev) {
+        Ok(levels) => match logging::start(&levels, format, !dev, layer) {
+            Ok(log) => log,
             Err(error) => return fail(1, &error),
         },
         Err(error) => return fail(EXIT_USAGE, &error),
@@ -192,10 +192,11 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
     let reload = Reload {
         sources,
+        started: settings.options.clone(),
         options: settings.options.clone(),
         list: settings.apps.clone(),
         found: None,
-        levels,
+        log,
         dev,
     };
     // One thread waits for signals; the server has threads of its own.

@@ -3,8 +3,10 @@
 #[cfg(feature = "cli")]
 mod apps;
 mod certificate;
+mod changes;
 #[cfg(feature = "cli")]
 mod compat;
+mod current;
 #[cfg(feature = "cli")]
 mod env;
 #[cfg(feature = "cli")]
@@ -42,6 +44,8 @@ use std::time::Duration;
 use crate::server::BackplaneUrl;
 
 pub use certificate::Certificate;
+pub use changes::ConfigChanges;
+pub(crate) use current::CurrentConfig;
 pub use network::{Network, NetworkError};
 pub use origin::{Origin, OriginError};
 

@@ -12,6 +12,7 @@ use crate::config::ServerConfig;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::LocalSet;
 
@@ -242,7 +243,7 @@ impl ServerBuilder {
             true => Some(Secure::load(&self.config)?),
             false => None,
         };
-        let gate = Gate::new(&self.config);
+        let gate = Arc::new(Gate::default());
         let (mut listeners, mut doors) = (Vec::new(), Doors { secure, ..Doors::default() });
         for listen in &self.listen {
             let (address, tls) = match listen {

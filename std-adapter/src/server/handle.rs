@@ -1,5 +1,9 @@
 //! The embedding program's view of a running server.
 
+mod config;
+
+pub use config::ReconfigureError;
+
 use super::backplane::{self, BackplaneState};
 use super::events::ServerEvent;
 use super::http::Service;
@@ -34,6 +38,8 @@ struct Running {
     tls_addresses: Vec<SocketAddr>,
     secure: Option<Arc<Secure>>,
     threads: Mutex<Vec<Thread>>,
+    /// Held while the configuration changes.
+    reconfiguring: Mutex<()>,
     webhooks: Mutex<Option<webhook::Sender>>,
     backplane: Mutex<Option<backplane::Runner>>,
     metrics: Mutex<Option<metrics::Listener>>,
@@ -143,6 +149,7 @@ impl ServerHandle {
             tls_addresses,
             secure,
             threads,
+            reconfiguring: Mutex::default(),
             webhooks,
             backplane,
             metrics: Mutex::new(metrics),
@@ -346,7 +353,8 @@ impl ServerHandle {
         let hub = &self.0.hub;
         hub.start_leaving();
         if !hub.is_draining() {
-            tokio::time::sleep(hub.config().shutdown_delay).await;
+            let delay = hub.config().shutdown_delay;
+            tokio::time::sleep(delay).await;
         }
         let grace = hub.config().shutdown_grace;
         let deadline = Instant::now() + grace;

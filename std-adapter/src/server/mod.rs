@@ -49,7 +49,7 @@ pub(crate) use steps::TRACES;
 pub use backplane::{BackplaneError, BackplaneState, BackplaneUrl};
 pub use builder::{Server, ServerBuilder, StartError};
 pub use events::ServerEvent;
-pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ServerHandle};
+pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ReconfigureError, ServerHandle};
 pub use http::{ResponseBody, Service};
 pub use listener::CertificateError;
 pub use refusals::{Refusal, RefusalKind};

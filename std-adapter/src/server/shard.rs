@@ -10,6 +10,7 @@ mod measure;
 #[cfg(test)]
 mod model;
 mod nodes;
+mod terms;
 
 use super::dev;
 use super::hub::mail::{Channel, ConnRef, Join, Joined, Leave, Mail, Outcome};
@@ -26,9 +27,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use tidings_core::io::TxBuf;
 use tidings_core::pusher::ErrorCode;
-use tidings_core::pusher::server::ServerConfig as Protocol;
 use tidings_core::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+
+use terms::AllTerms;
+pub(crate) use terms::Terms;
 
 /// The largest frame that a shard reads or writes in one system call, before a message is put
 /// together from several.
@@ -50,7 +53,7 @@ pub(crate) struct Scratch {
 pub(crate) struct Shard {
     pub(crate) id: u16,
     pub(crate) hub: Hub,
-    pub(crate) protocol: Protocol,
+    terms: RefCell<AllTerms>,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) local: RefCell<Local>,
     home: RefCell<Home>,
@@ -59,7 +62,7 @@ pub(crate) struct Shard {
     users: RefCell<Users>,
     outgoing: RefCell<Outgoing>,
     wheel: RefCell<Wheel>,
-    /// Sockets that must prove themselves, each with the end of its time, in the order of time.
+    /// Sockets that must prove themselves, each with the time that it came, in the order of time.
     unproven: RefCell<VecDeque<(Instant, ConnRef)>>,
     /// Wakes the pump when something is due that no mail will flush.
     wake: Notify,
@@ -72,13 +75,13 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    fn new(id: u16, hub: Hub, protocol: Protocol) -> Self {
+    fn new(id: u16, hub: Hub) -> Self {
         let home = hub.backplane().map_or_else(Home::default, |to| Home::shared(to.is_ordered()));
         let scratch = Scratch { rx: vec![0; READ_BYTES].into(), tx: vec![0; WRITE_BYTES].into() };
         Self {
             id,
+            terms: RefCell::new(AllTerms::new(hub.config())),
             hub,
-            protocol,
             scratch: RefCell::new(scratch),
             local: RefCell::default(),
             home: RefCell::new(home),
@@ -102,8 +105,7 @@ impl Shard {
         mail: mpsc::UnboundedReceiver<Mail>,
         begin: impl FnOnce(&Rc<Self>),
     ) {
-        let protocol = super::protocol(hub.config());
-        let shard = Rc::new(Self::new(id, hub, protocol));
+        let shard = Rc::new(Self::new(id, hub));
         begin(&shard);
         let sweeper = Rc::clone(&shard);
         tokio::task::spawn_local(async move { sweeper.sweep().await });
@@ -186,7 +188,7 @@ impl Shard {
     fn cut(self: &Rc<Self>, conn: &Rc<Conn>) {
         self.leave_all(conn);
         let dropped = conn.drop_waiting();
-        let limit = self.hub.config().max_queue_bytes;
+        let limit = conn.terms.max_waiting();
         tracing::info!(socket_id = %conn.socket_id, dropped, limit, "slow consumer closed");
         let patience =
             u64::try_from(self.hub.config().pong_timeout.as_millis()).unwrap_or(u64::MAX);
@@ -275,6 +277,7 @@ impl Shard {
             Mail::Close { conns } => self.close_for_shutdown(&conns),
             Mail::Strike(blow) => dev::strike(self, &blow),
             Mail::Expel { app, removed } => self.expel(&app, removed),
+            Mail::Reconfigured => drop(self.terms()),
             Mail::Measure { reply } => drop(reply.send(self.measure())),
             Mail::Stop => self.stopped.set(true),
         }
@@ -406,7 +409,7 @@ impl Shard {
 
     /// Makes sure that the socket is looked at when its next deadline comes.
     pub(crate) fn schedule(&self, conn: &Conn) {
-        if let Some(deadline) = conn.core.borrow().poll_timeout(&self.protocol) {
+        if let Some(deadline) = conn.core.borrow().poll_timeout(&conn.terms.protocol()) {
             self.wheel.borrow_mut().insert(deadline.at, conn.at);
         }
     }

@@ -87,12 +87,14 @@ struct Line {
 }
 
 async fn run(hub: Hub, mut outlet: Outlet, url: BackplaneUrl, mut stopped: oneshot::Receiver<()>) {
-    let config = hub.config();
-    let topic = format!("{}:nodes", config.backplane_prefix);
+    let (topic, lease) = {
+        let config = hub.config();
+        (format!("{}:nodes", config.backplane_prefix), config.backplane_lease)
+    };
     let view = Arc::clone(&outlet.view);
     let mut line = Line {
         view: Arc::clone(&view),
-        link: Link::new(view, config.backplane_lease, Instant::now()),
+        link: Link::new(view, lease, Instant::now()),
         node: HubNode::new(hub.clone(), &outlet),
         bus: Bus::away(&url, &topic, Duration::ZERO),
         url,

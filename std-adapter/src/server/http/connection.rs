@@ -1,12 +1,14 @@
 //! HTTP on a stream of a shard, by hyper.
 
 use super::{handle, plain, upgrade};
+use crate::config::ServerConfig;
 use crate::server::listener::Slot;
 use crate::server::metrics::Made;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
 use bytes::{Buf as _, Bytes};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
@@ -126,15 +128,8 @@ async fn by_hyper(shard: Rc<Shard>, stream: Rewound) {
             })
         }
     });
-    let config = shard.hub.config();
     let io = TokioIo::new(stream);
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.keep_alive_timeout)
-        .max_headers(usize::try_from(config.max_headers).unwrap_or(usize::MAX))
-        .max_buf_size(usize::try_from(config.max_head_bytes).unwrap_or(usize::MAX).max(8192))
-        .serve_connection(io, service)
-        .with_upgrades();
+    let connection = builder(&shard.hub.config()).serve_connection(io, service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -146,4 +141,15 @@ async fn by_hyper(shard: Rc<Shard>, stream: Rewound) {
     if let Err(error) = ended {
         tracing::debug!(%error, "HTTP connection ended");
     }
+}
+
+/// What makes a connection, with the bounds that hold now.
+fn builder(config: &ServerConfig) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.keep_alive_timeout)
+        .max_headers(usize::try_from(config.max_headers).unwrap_or(usize::MAX))
+        .max_buf_size(usize::try_from(config.max_head_bytes).unwrap_or(usize::MAX).max(8192));
+    builder
 }

@@ -110,7 +110,7 @@ pub(super) fn open(
         return Err(Refusal::draining());
     }
     let wish = wish(query, headers)?;
-    Ok(stream(Box::new(app.outlet().feed.listen(wish, hub.config()))))
+    Ok(stream(Box::new(app.outlet().feed.listen(wish, hub.current_config()))))
 }
 
 /// An answer of server-sent events.

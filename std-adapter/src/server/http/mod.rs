@@ -102,13 +102,15 @@ where
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let call = Call { method: &parts.method, path: parts.uri.path(), query };
-    let config = hub.config();
-    let limit = config.max_body_bytes as usize;
+    let (limit, patience) = {
+        let config = hub.config();
+        (config.max_body_bytes as usize, config.handshake_timeout)
+    };
     if dev::is_for(hub, call.path) {
         // A page of another origin must not make things go wrong.
         let answer = match parts.headers.contains_key(ORIGIN) {
             true => Err(Refusal::forbidden("faults are not for pages: ask with curl")),
-            false => body::read(&parts.headers, body, limit, config.handshake_timeout)
+            false => body::read(&parts.headers, body, limit, patience)
                 .await
                 .and_then(|body| dev::answer(hub, call.method, &body)),
         };
@@ -123,7 +125,7 @@ where
     let answer = match admit(hub, &call, &mut about) {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
-            match body::read(&parts.headers, body, limit, config.handshake_timeout).await {
+            match body::read(&parts.headers, body, limit, patience).await {
                 Ok(body) if task.is_feed() => {
                     match listen(hub, &call, &task, &parts.headers, &body) {
                         Ok(response) => {
@@ -143,6 +145,7 @@ where
         Err(refusal) => Err(refusal),
     };
     // Only browsers send and read these headers, and their requests to another origin name theirs.
+    let config = hub.config();
     let patterns = config.origins(about.app.as_deref());
     let readers = Readers::among(patterns, parts.headers.get(ORIGIN));
     let answer = finish(hub, about.app.as_ref(), &call, answer);
@@ -246,8 +249,7 @@ fn finish(
 
 /// Finds out what a request is for.
 fn admit<'r>(hub: &Hub, call: &Call<'r>, about: &mut About) -> Result<Admission<'r>, Refusal> {
-    let prefix = &*hub.config().path_prefix;
-    let path = call.path.strip_prefix(prefix).unwrap_or(call.path);
+    let path = call.path.strip_prefix(&*hub.config().path_prefix).unwrap_or(call.path);
     let route = Route::find(call.method, path)?;
     about.route = route.name();
     let app = match &route {

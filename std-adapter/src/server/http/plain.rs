@@ -41,10 +41,10 @@ pub(super) enum Ended {
 /// Answers requests until one comes that is for hyper, or the peer or the server ends it. `read` came
 /// first.
 pub(super) async fn serve(shard: &Rc<Shard>, stream: &Stream, read: Vec<u8>) -> Ended {
-    let config = shard.hub.config();
+    let config = || shard.hub.config();
     let mut input = read;
     let mut out = Vec::new();
-    let mut idle = pin!(tokio::time::sleep(config.keep_alive_timeout));
+    let mut idle = pin!(tokio::time::sleep(config().keep_alive_timeout));
     let mut draining = pin!(shard.draining());
     loop {
         let rest = match answer_all(shard, input, &mut out).await {
@@ -58,7 +58,7 @@ pub(super) async fn serve(shard: &Rc<Shard>, stream: &Stream, read: Vec<u8>) -> 
             return Ended::Closed;
         }
         let patience =
-            if rest.is_empty() { config.keep_alive_timeout } else { config.handshake_timeout };
+            if rest.is_empty() { config().keep_alive_timeout } else { config().handshake_timeout };
         let since = Instant::now();
         // The timer is not moved for each request: it looks again when it is due.
         if idle.deadline() > since + patience {
@@ -136,7 +136,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
     while !input.is_empty() {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
-        match front(&mut request, &input, hub.config()) {
+        match front(&mut request, &input, &hub.config()) {
             Front::Partial => break,
             Front::Foreign => return Rest::Foreign(input.into()),
             Front::Request(ordinary) => {

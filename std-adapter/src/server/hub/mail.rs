@@ -198,6 +198,8 @@ pub(crate) enum Mail {
         app: Arc<App>,
         removed: bool,
     },
+    /// The configuration has changed.
+    Reconfigured,
     /// End the shard's thread.
     Stop,
 }
@@ -230,6 +232,7 @@ impl std::fmt::Debug for Mail {
             Self::Close { .. } => "Close",
             Self::Strike(_) => "Strike",
             Self::Expel { .. } => "Expel",
+            Self::Reconfigured => "Reconfigured",
             Self::Measure { .. } => "Measure",
             Self::Stop => "Stop",
         })

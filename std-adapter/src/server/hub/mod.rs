@@ -21,7 +21,7 @@ pub(crate) use table::{Hasher, Key};
 pub(crate) use users::{UserMail, Users, Watched};
 
 use crate::app::{App, AppChanges, AppError, Apps, Withdrawn};
-use crate::config::ServerConfig;
+use crate::config::{CurrentConfig, ServerConfig};
 use crate::server::attempts::Attempts;
 use crate::server::backplane::{Backplane, Teller, Told};
 use crate::server::dev::Faults;
@@ -31,6 +31,7 @@ use crate::server::refusals::Refusals;
 use crate::server::steps;
 use crate::server::tap::Tap;
 use crate::server::webhook::{Facts, Intake};
+use arc_swap::Guard;
 use bytes::Bytes;
 use mail::Mail;
 use std::fmt;
@@ -167,7 +168,7 @@ struct Inner {
     apps: Apps,
     tap: Tap,
     attempts: Attempts,
-    config: ServerConfig,
+    config: CurrentConfig,
     hasher: Hasher,
     mailboxes: Box<[Mailbox]>,
     /// It is about to drain, and looks for no new clients.
@@ -213,7 +214,7 @@ impl Hub {
             apps,
             tap: Tap::default(),
             attempts: Attempts::new(),
-            config,
+            config: CurrentConfig::new(config),
             hasher: Hasher::default(),
             mailboxes: senders.into_iter().map(mailbox).collect(),
             leaving: AtomicBool::new(false),
@@ -290,7 +291,21 @@ impl Hub {
         }
     }
 
-    pub(crate) fn config(&self) -> &ServerConfig {
+    /// The configuration as it is now.
+    pub(crate) fn config(&self) -> Guard<Arc<ServerConfig>> {
+        self.0.config.now()
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn reconfigure(&self, config: ServerConfig) {
+        self.0.config.set(config);
+        for shard in 0..self.shards() {
+            self.send(shard, Mail::Reconfigured);
+        }
+    }
+
+    /// The configuration, for who watches it change.
+    pub(crate) fn current_config(&self) -> &CurrentConfig {
         &self.0.config
     }
 

@@ -3,35 +3,49 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_core::websocket::handshake::RequestHead;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use super::forwarded;
 use crate::app::Rate;
-use crate::config::{Network, ServerConfig};
+use crate::config::{CurrentConfig, Network};
 use crate::server::now_ms;
 
-/// What all listeners of a server share.
-#[derive(Debug)]
+/// What all listeners of a server share. Its bounds are those of the configuration at the time.
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Whether a connection begins with who it is for, by the PROXY protocol.
-    pub(crate) proxied: bool,
-    trusted: Box<[Network]>,
-    /// Connections that may be on their way in at once.
-    pending: Arc<Semaphore>,
-    accepts: Option<(u32, Rate)>,
-    guests: Option<Arc<Guests>>,
+    pending: Arc<Pending>,
+    accepts: Rate,
+    guests: Arc<Guests>,
+}
+
+/// Connections that are on their way in.
+#[derive(Debug, Default)]
+struct Pending {
+    count: AtomicUsize,
+    /// One of them has got in, or is gone.
+    freed: Notify,
+}
+
+/// The place of one connection among those on their way in; it is given back with this.
+#[derive(Debug)]
+pub(crate) struct Pass(Arc<Pending>);
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.notify_waiters();
+    }
 }
 
 /// Connections by address.
-#[derive(Debug)]
-struct Guests {
-    limit: u32,
-    counts: Mutex<HashMap<IpAddr, u32>>,
-}
+#[derive(Debug, Default)]
+struct Guests(Mutex<HashMap<IpAddr, u32>>);
 
 /// The place of one connection among those of its address; it is given back with this.
 #[derive(Debug)]
@@ -47,56 +61,66 @@ pub(crate) struct Crowded {
 }
 
 impl Gate {
-    pub(crate) fn new(config: &ServerConfig) -> Arc<Self> {
-        let limit = config.max_connections_per_address;
-        let pending = usize::try_from(config.max_pending_handshakes).unwrap_or(usize::MAX);
-        Arc::new(Self {
-            proxied: config.proxy_protocol,
-            trusted: config.trusted_proxies.clone().into(),
-            pending: Arc::new(Semaphore::new(pending.clamp(1, Semaphore::MAX_PERMITS))),
-            accepts: config.max_accepts_per_second.map(|limit| (limit.max(1), Rate::default())),
-            guests: limit.map(|limit| Arc::new(Guests { limit, counts: Mutex::default() })),
-        })
-    }
-
     /// Waits until the connection that has been accepted may be looked at. Others wait meanwhile with the system.
-    pub(super) async fn pass(&self) -> Option<OwnedSemaphorePermit> {
-        if let Some((limit, rate)) = &self.accepts {
-            loop {
-                let now = now_ms();
-                if !rate.take(1, *limit, now).exceeded {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(1000 - now % 1000)).await;
+    pub(super) async fn pass(&self, config: &CurrentConfig) -> Pass {
+        loop {
+            let now = now_ms();
+            let limit = config.now().max_accepts_per_second;
+            if limit.is_none_or(|limit| !self.accepts.take(1, limit.max(1), now).exceeded) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1000 - now % 1000)).await;
+        }
+        let mut changes = config.changes();
+        loop {
+            let mut freed = pin!(self.pending.freed.notified());
+            freed.as_mut().enable();
+            let limit = config.now().max_pending_handshakes.max(1) as usize;
+            let count = &self.pending.count;
+            // Only the one thread that accepts counts up.
+            if count.load(Ordering::Acquire) < limit {
+                count.fetch_add(1, Ordering::AcqRel);
+                return Pass(Arc::clone(&self.pending));
+            }
+            tokio::select! {
+                () = freed => {}
+                _ = changes.changed() => {}
             }
         }
-        self.pending.clone().acquire_owned().await.ok() // it is never closed
-    }
-
-    /// The address of the client, where it is known: `from` is who connected.
-    pub(crate) fn client(&self, from: Option<IpAddr>, head: &RequestHead<'_>) -> Option<IpAddr> {
-        from.map(|from| forwarded::client(head, from.to_canonical(), &self.trusted))
     }
 
     /// Counts one more connection of a client, if that is wanted and its address is known.
-    pub(crate) fn enter(&self, client: Option<IpAddr>) -> Result<Option<Box<Slot>>, Crowded> {
-        match (&self.guests, client) {
-            (Some(guests), Some(client)) => guests.enter(client).map(Some),
+    pub(crate) fn enter(
+        &self,
+        client: Option<IpAddr>,
+        limit: Option<u32>,
+    ) -> Result<Option<Box<Slot>>, Crowded> {
+        match (limit, client) {
+            (Some(limit), Some(client)) => self.guests.enter(client, limit).map(Some),
             _ => Ok(None),
         }
     }
 }
 
+/// The address of the client, where it is known: `from` is who connected.
+pub(crate) fn client(
+    from: Option<IpAddr>,
+    head: &RequestHead<'_>,
+    trusted: &[Network],
+) -> Option<IpAddr> {
+    from.map(|from| forwarded::client(head, from.to_canonical(), trusted))
+}
+
 impl Guests {
-    fn enter(self: &Arc<Self>, client: IpAddr) -> Result<Box<Slot>, Crowded> {
+    fn enter(self: &Arc<Self>, client: IpAddr, limit: u32) -> Result<Box<Slot>, Crowded> {
         let of = counted_as(client);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(of).or_default();
-        if *count >= self.limit {
+        if *count >= limit {
             if *count == 0 {
                 counts.remove(&of);
             }
-            return Err(Crowded { limit: self.limit });
+            return Err(Crowded { limit });
         }
         *count += 1;
         Ok(Box::new(Slot { guests: Arc::clone(self), of }))
@@ -105,7 +129,7 @@ impl Guests {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut counts = self.guests.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut entry) = counts.entry(self.of) {
             *entry.get_mut() = entry.get().saturating_sub(1);
             if *entry.get() == 0 {
@@ -129,13 +153,12 @@ fn counted_as(client: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServerConfig;
 
     #[test]
     fn places_are_counted_by_address_and_given_back() {
-        let config =
-            ServerConfig { max_connections_per_address: Some(2), ..ServerConfig::default() };
-        let gate = Gate::new(&config);
-        let enter = |address: &str| gate.enter(Some(address.parse().unwrap()));
+        let gate = Gate::default();
+        let enter = |address: &str| gate.enter(Some(address.parse().unwrap()), Some(2));
         let _first = enter("192.0.2.1").unwrap();
         let second = enter("::ffff:192.0.2.1").unwrap();
         assert_eq!(enter("192.0.2.1").unwrap_err(), Crowded { limit: 2 });
@@ -146,16 +169,35 @@ mod tests {
         let places = [enter("2001:db8::1").unwrap(), enter("2001:db8::2").unwrap()];
         assert!(enter("2001:db8::3").is_err() && enter("2001:db8:0:1::3").is_ok());
         drop(places);
-        assert_eq!(gate.guests.as_ref().unwrap().counts.lock().unwrap().len(), 2);
+        assert_eq!(gate.guests.0.lock().unwrap().len(), 2);
     }
 
     #[test]
     fn who_has_no_address_is_not_counted() {
-        let config =
-            ServerConfig { max_connections_per_address: Some(0), ..ServerConfig::default() };
-        let gate = Gate::new(&config);
-        assert!(gate.enter(None).unwrap().is_none());
-        assert!(gate.enter(Some("192.0.2.1".parse().unwrap())).is_err());
-        assert!(gate.guests.as_ref().unwrap().counts.lock().unwrap().is_empty());
+        let gate = Gate::default();
+        assert!(gate.enter(None, Some(0)).unwrap().is_none());
+        assert!(gate.enter(Some("192.0.2.1".parse().unwrap()), Some(0)).is_err());
+        assert!(gate.guests.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_come_in_follows_the_configuration() {
+        let config = CurrentConfig::new(ServerConfig {
+            max_pending_handshakes: 1,
+            ..ServerConfig::default()
+        });
+        let gate = Arc::new(Gate::default());
+        let first = gate.pass(&config).await;
+        let waiting = tokio::spawn({
+            let (gate, config) = (gate.clone(), config.clone());
+            async move { gate.pass(&config).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let raised = ServerConfig { max_pending_handshakes: 2, ..ServerConfig::default() };
+        config.set(raised);
+        let second = waiting.await.unwrap();
+        drop((first, second));
+        assert_eq!(gate.pending.count.load(Ordering::Acquire), 0, "each place is given back");
     }
 }

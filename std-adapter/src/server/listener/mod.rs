@@ -8,10 +8,10 @@ mod secure;
 mod unix;
 
 pub use certificates::CertificateError;
-pub(crate) use gate::{Crowded, Gate, Slot};
-pub(crate) use secure::Secure;
+pub(crate) use gate::{Crowded, Gate, Pass, Slot, client};
 #[cfg(feature = "cli")]
 pub(crate) use secure::check as check_certificates;
+pub(crate) use secure::{PreparedCertificates, Secure};
 
 use super::hub::mail::Mail;
 use super::shard::Shard;
@@ -159,7 +159,7 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: Listener) {
             Ok((stream, from)) => {
                 let pending = tokio::select! {
                     biased;
-                    pending = gate.pass() => pending,
+                    pending = gate.pass(shard.hub.current_config()) => Some(pending),
                     () = &mut draining => {
                         place(&shard, stream, arrival(from, None));
                         break;

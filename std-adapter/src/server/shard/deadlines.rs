@@ -13,20 +13,19 @@ impl Shard {
     /// Gives a new socket of an app that asks for it the time to prove itself.
     pub(crate) fn expect_proof(&self, conn: &Conn) {
         if conn.app.load().user_authentication {
-            let time = self.hub.config().user_authentication_timeout.as_millis();
-            let time = Duration::from_millis(u64::try_from(time).unwrap_or(u64::MAX));
-            let until = self.now().saturating_add(time);
-            self.unproven.borrow_mut().push_back((until, conn.at));
+            self.unproven.borrow_mut().push_back((self.now(), conn.at));
         }
     }
 
     pub(super) fn close_unproven(self: &Rc<Self>, now: Instant) {
-        while self.unproven.borrow().front().is_some_and(|(until, _)| *until <= now) {
+        let time = self.hub.config().user_authentication_timeout;
+        let span = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let is_late = |came: Instant| came.saturating_add(span) <= now;
+        while self.unproven.borrow().front().is_some_and(|(came, _)| is_late(*came)) {
             let next = self.unproven.borrow_mut().pop_front();
             let conn = next.and_then(|(_, at)| self.local.borrow().conn(at).cloned());
             let late = |conn: &Rc<Conn>| !conn.proven.get() && conn.core.borrow().is_open();
             if let Some(conn) = conn.filter(late) {
-                let time = self.hub.config().user_authentication_timeout;
                 let text = format!(
                     "Connection not authorized within timeout: sign in, or subscribe with a signature, within {time:?}"
                 );
@@ -44,7 +43,7 @@ impl Shard {
         }
         let mut memory = [0; 512];
         let mut tx = TxBuf::new(&mut memory);
-        let timeout = conn.core.borrow_mut().handle_timeout(&self.protocol, now, &mut tx);
+        let timeout = conn.core.borrow_mut().handle_timeout(&conn.terms.protocol(), now, &mut tx);
         if !tx.is_empty() {
             let sent = conn.send(tx.written());
             self.resolve(conn, sent);

@@ -184,8 +184,7 @@ impl World {
         let app = apps.by_id("id").unwrap();
         let (hub, mail, _) = Hub::new(apps, ServerConfig::default(), 2, None);
         let told = hub.subscribe_to_events();
-        let protocol = crate::server::protocol(hub.config());
-        let shards = (0..2).map(|id| Rc::new(Shard::new(id, hub.clone(), protocol))).collect();
+        let shards = (0..2).map(|id| Rc::new(Shard::new(id, hub.clone()))).collect();
         let (facts, clients) = (Facts::default(), Vec::new());
         Self { app, shards, mail, told, facts, clients, serial: 0 }
     }
@@ -198,13 +197,14 @@ impl World {
         stream.writable().await.unwrap();
         self.serial += 1;
         let (shard, socket_id) = (&self.shards[at], SocketId::new(1, self.serial));
-        let mut core = ServerConn::new(socket_id, &shard.protocol, shard.now());
-        core.establish(&shard.protocol, shard.now(), &mut TxBuf::new(&mut [0; 512])).unwrap();
+        let terms = shard.terms();
+        let mut core = ServerConn::new(socket_id, &terms.protocol(), shard.now());
+        core.establish(&terms.protocol(), shard.now(), &mut TxBuf::new(&mut [0; 512])).unwrap();
         let app = AppRef::new(shard.hub.apps(), &self.app);
         let mut local = shard.local.borrow_mut();
         let traffic = local.ledger.of(0);
         let conn = local
-            .insert(shard.id, |at| Conn::new(stream, app, at, core, socket_id, 1 << 20, traffic));
+            .insert(shard.id, |at| Conn::new(stream, app, at, core, socket_id, terms, traffic));
         drop(local);
         let (channels, views) = (BTreeSet::new(), BTreeMap::new());
         let bytes = Vec::new();

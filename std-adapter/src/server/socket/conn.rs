@@ -6,6 +6,7 @@ use super::user::SignedIn;
 use crate::server::hub::AppRef;
 use crate::server::hub::mail::ConnRef;
 use crate::server::metrics::{Traffic, count};
+use crate::server::shard::Terms;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -57,7 +58,8 @@ pub(crate) struct Conn {
     pub(crate) user: RefCell<Option<Box<SignedIn>>>,
     /// The beginning of a frame whose rest has not arrived; empty most of the time.
     pub(crate) tail: RefCell<Vec<u8>>,
-    max_waiting: usize,
+    /// What holds for it.
+    pub(crate) terms: Rc<Terms>,
     pub(crate) next_ticket: Cell<u32>,
     client_events: Cell<Window>,
     /// The second of the shard's clock in which it came.
@@ -87,7 +89,7 @@ impl Conn {
         at: ConnRef,
         core: ServerConn,
         socket_id: SocketId,
-        max_waiting: usize,
+        terms: Rc<Terms>,
         traffic: Rc<Traffic>,
     ) -> Self {
         Self {
@@ -101,7 +103,7 @@ impl Conn {
             user: RefCell::default(),
             tail: RefCell::default(),
             outbox: RefCell::default(),
-            max_waiting,
+            terms,
             next_ticket: Cell::default(),
             client_events: Cell::default(),
             came: 0,
@@ -191,7 +193,7 @@ impl Conn {
     }
 
     fn verdict(&self, outbox: &Outbox) -> Sent {
-        if outbox.waiting() > self.max_waiting { Sent::Overflow } else { Sent::Accepted }
+        if outbox.waiting() > self.terms.max_waiting() { Sent::Overflow } else { Sent::Accepted }
     }
 
     /// Queues frames without trying to write; [`write_queued`](Self::write_queued) follows.
@@ -271,7 +273,7 @@ impl Conn {
     /// Whether so much waits that nothing more should be read from the peer, whose input may ask for
     /// output.
     pub(crate) fn is_congested(&self) -> bool {
-        self.waiting() > self.max_waiting / 2
+        self.waiting() > self.terms.max_waiting() / 2
     }
 
     /// Drops every frame that has not been begun; returns the number of bytes.

@@ -9,9 +9,9 @@ use crate::config::origin::allowed;
 use crate::server::http;
 use crate::server::hub::{AppRef, Hub, Notice};
 use crate::server::listener::proxy::{self, Said};
-use crate::server::listener::{Crowded, Gate, Slot};
+use crate::server::listener::{self, Crowded, Gate, Pass, Slot};
 use crate::server::refusals::{RefusalKind, Refused};
-use crate::server::shard::Shard;
+use crate::server::shard::{Shard, Terms};
 use crate::server::steps::STEPS;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -23,7 +23,6 @@ use tidings_core::io::{Parse, TxBuf};
 use tidings_core::pusher::server::ServerConn;
 use tidings_core::pusher::{ConnectTarget, ErrorCode, SocketId, check_protocol};
 use tidings_core::websocket::handshake::{HeadLimits, HeadScanner, Refusal, UpgradeRequest};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Room for the answer to an opening handshake: the 101 and the first frames.
 const REPLY_BYTES: usize = 2048;
@@ -55,7 +54,7 @@ pub(crate) struct Arrival {
     pub(crate) from: Option<IpAddr>,
     /// Counts it among those that are on their way in.
     #[expect(dead_code, reason = "it counts as long as it is there")]
-    pub(crate) pending: Option<OwnedSemaphorePermit>,
+    pub(crate) pending: Option<Pass>,
 }
 
 /// A stream that has shown what it is for.
@@ -69,7 +68,14 @@ struct Opened {
 /// What a stream turns out to be.
 enum Opening {
     /// A connection: send `reply`, then go on with `leftover`.
-    Socket { app: AppRef, core: ServerConn, socket_id: SocketId, reply: Vec<u8>, leftover: Vec<u8> },
+    Socket {
+        app: AppRef,
+        terms: Rc<Terms>,
+        core: ServerConn,
+        socket_id: SocketId,
+        reply: Vec<u8>,
+        leftover: Vec<u8>,
+    },
     /// A WebSocket that is told why it is refused.
     Refused { core: ServerConn, reply: Vec<u8> },
     /// HTTP, beginning with these bytes.
@@ -113,7 +119,7 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: Stream, arrival: Box<Arrival
 /// Finds out what a stream is for, and from whom it is; `None` when it is of no use.
 async fn open(shard: &Rc<Shard>, stream: Stream, mut arrival: Box<Arrival>) -> Option<Opened> {
     let mut read = Vec::new();
-    if arrival.gate.proxied {
+    if shard.hub.config().proxy_protocol {
         match Box::pin(read_proxy_header(shard, &stream, &mut read)).await? {
             Ok(told) => arrival.from = told.or(arrival.from),
             // One that waits for TLS would not understand the words.
@@ -173,14 +179,13 @@ async fn read_proxy_header(
 async fn go_on(shard: Rc<Shard>, opened: Opened) {
     let Opened { stream, opening, slot } = opened;
     match opening {
-        Opening::Socket { app, core, socket_id, reply, leftover } => {
-            let max_waiting = shard.hub.config().max_queue_bytes as usize;
+        Opening::Socket { app, terms, core, socket_id, reply, leftover } => {
             let now = shard.now();
             let conn = {
                 let mut local = shard.local.borrow_mut();
                 let traffic = local.ledger.of(app.index);
                 local.insert(shard.id, |at| {
-                    Conn::new(stream, app, at, core, socket_id, max_waiting, traffic).since(now)
+                    Conn::new(stream, app, at, core, socket_id, terms, traffic).since(now)
                 })
             };
             shard.hub.notify(Notice::Connected { app: conn.app.index, socket_id });
@@ -269,8 +274,8 @@ fn decide(
         Ok(Parse::NeedMore { .. }) => return None,
         Err(error) => return Some((broken(shard, Refusal::from(error)), None)),
     };
-    let client = arrival.gate.client(arrival.from, &head);
-    let entered = arrival.gate.enter(client);
+    let client = listener::client(arrival.from, &head, &config.trusted_proxies);
+    let entered = arrival.gate.enter(client, config.max_connections_per_address);
     if let Some(client) = client {
         tracing::debug!(target: STEPS, %client, method = head.method, "request");
     }
@@ -293,7 +298,7 @@ fn decide(
             let reply = reply_with(|tx| request.accept(None, tx));
             let text =
                 format!("There are {limit} connections from this address, which is the limit.");
-            let core = ServerConn::new(new_socket_id(), &shard.protocol, shard.now());
+            let core = ServerConn::new(new_socket_id(), &shard.terms().protocol(), shard.now());
             let refusal =
                 NotAdmitted { app: None, code: ErrorCode::OVER_CAPACITY, text: text.into() };
             (turn_away(shard, core, reply, refusal), None)
@@ -324,14 +329,16 @@ fn admit(
 ) -> Opening {
     let socket_id = new_socket_id();
     let now = shard.now();
-    let mut core = ServerConn::new(socket_id, &shard.protocol, now);
+    let terms = shard.terms();
+    let mut core = ServerConn::new(socket_id, &terms.protocol(), now);
     let mut memory = [0; REPLY_BYTES];
     let mut tx = TxBuf::new(&mut memory);
     match find_app(&shard.hub, asked) {
         Ok(app) => {
-            let _ = core.establish(&shard.protocol, now, &mut tx); // far smaller than the buffer
+            let _ = core.establish(&terms.protocol(), now, &mut tx); // far smaller than the buffer
             reply.extend_from_slice(tx.written());
-            Opening::Socket { app, core, socket_id, reply, leftover: leftover.to_vec() }
+            let leftover = leftover.to_vec();
+            Opening::Socket { app, terms, core, socket_id, reply, leftover }
         }
         Err(refusal) => turn_away(shard, core, reply, refusal),
     }
@@ -363,7 +370,8 @@ struct NotAdmitted {
 /// The checks of an upgrade in their order. On success the app counts one connection more.
 fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef, NotAdmitted> {
     let unknown = |code, text| NotAdmitted { app: None, code, text };
-    let target = ConnectTarget::parse(target, &hub.config().path_prefix)
+    let config = hub.config();
+    let target = ConnectTarget::parse(target, &config.path_prefix)
         .map_err(|error| unknown(error.code(), format!("{error}: connect to /app/KEY").into()))?;
     let mut memory = [0; 256];
     let key = target.key.decode_into(&mut memory).unwrap_or_default();
@@ -378,7 +386,7 @@ fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef
     }
     check_protocol(target.protocol).map_err(|(code, text)| refused(code, text.into()))?;
     // Who names no origin is no page.
-    let patterns = hub.config().origins(Some(&app));
+    let patterns = config.origins(Some(&app));
     if let Some(origin) = origin.filter(|origin| !allowed(patterns, origin)) {
         let origin: String = String::from_utf8_lossy(origin).chars().take(64).collect();
         let text = format!("Origin not allowed: `allowed_origins` has no {origin}.");
@@ -392,7 +400,7 @@ fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef
         let limit = app.max_connections.unwrap_or_default();
         let text = format!("The app has its limit of {limit} connections.");
         // Soketi's clients are used to trying again.
-        let again = hub.config().soketi_answers;
+        let again = config.soketi_answers;
         let code = if again { ErrorCode::OVER_CAPACITY } else { ErrorCode::OVER_QUOTA };
         return Err(refused(code, text.into()));
     }

@@ -116,7 +116,7 @@ fn subscribe(
                 resume: resume_from.map(|from| Resume {
                     from: from.into(),
                     // Half of the queue is left to what comes meanwhile.
-                    max_bytes: shard.hub.config().max_queue_bytes as usize / 2,
+                    max_bytes: conn.terms.max_waiting() / 2,
                 }),
             });
         }

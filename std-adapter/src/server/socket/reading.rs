@@ -106,7 +106,7 @@ pub(super) async fn write_all(stream: &Stream, mut bytes: &[u8]) -> io::Result<(
 
 /// Tells a refused peer why, then waits for its part of the closing handshake.
 pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn, reply: Vec<u8>) {
-    let patience = shard.hub.config().close_timeout;
+    let (patience, protocol) = (shard.hub.config().close_timeout, shard.terms().protocol());
     let _ = tokio::time::timeout(patience, async {
         if write_all(&stream, &reply).await.is_err() {
             return;
@@ -124,7 +124,7 @@ pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn,
             drop(scratch);
             loop {
                 let mut tx = TxBuf::new(&mut memory);
-                match core.handle_input(&shard.protocol, shard.now(), &mut input, &mut tx) {
+                match core.handle_input(&protocol, shard.now(), &mut input, &mut tx) {
                     Ok(step) => {
                         let done = match step.progress {
                             Progress::Event(ServerEvent::Closed(_)) => return,
@@ -202,10 +202,11 @@ fn steps(
 ) -> (Flow, usize) {
     let mut tx = TxBuf::new(tx_memory);
     let (mut used, mut frames) = (0, 0);
+    let protocol = conn.terms.protocol();
     let now = shard.now();
     let flow = loop {
         let rest = input.get_mut(used..).unwrap_or_default();
-        let step = conn.core.borrow_mut().handle_input(&shard.protocol, now, rest, &mut tx);
+        let step = conn.core.borrow_mut().handle_input(&protocol, now, rest, &mut tx);
         let step = match step {
             Ok(step) => step,
             Err(error) => {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Bytes of an answer that are read to keep its connection; more ends the connection.
@@ -41,17 +43,41 @@ pub(super) struct Post<'p> {
     pub(super) body: Bytes,
 }
 
+/// What sends requests. Clones are the same one.
 #[derive(Debug, Clone)]
-pub(super) struct Client(HttpClient);
+pub(super) struct Client(Rc<RefCell<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    http: HttpClient,
+    /// Whether it can do https.
+    tls: bool,
+    /// How long a connection may take.
+    connect: Duration,
+}
+
+impl Made {
+    fn new(tls: bool, connect: Duration) -> Self {
+        let system = tls.then(Tls::system).and_then(|tls| {
+            tls.inspect_err(|error| tracing::warn!(%error, "no https webhook can be delivered"))
+                .ok()
+        });
+        Self { http: HttpClient::new(system.as_ref(), connect, 1), tls, connect }
+    }
+}
 
 impl Client {
     /// A client that trusts the certificates that the system trusts; they are read only if `tls`.
     pub(super) fn new(tls: bool, connect: Duration) -> Self {
-        let tls = tls.then(Tls::system).and_then(|tls| {
-            tls.inspect_err(|error| tracing::warn!(%error, "no https webhook can be delivered"))
-                .ok()
-        });
-        Self(HttpClient::new(tls.as_ref(), connect, 1))
+        Self(Rc::new(RefCell::new(Made::new(tls, connect))))
+    }
+
+    /// Does from now on what [`new`](Self::new) would have made it for, and no less.
+    pub(super) fn renew(&self, tls: bool, connect: Duration) {
+        let mut made = self.0.borrow_mut();
+        if (tls && !made.tls) || connect != made.connect {
+            *made = Made::new(tls || made.tls, connect);
+        }
     }
 
     /// Sends a request once. Any status but 2xx is a failure, a redirect too.
@@ -70,7 +96,8 @@ impl Client {
                 headers.insert(name, value);
             }
         }
-        let status = self.0.send_for_status(request, ANSWER_BYTES, patience).await?;
+        let http = self.0.borrow().http.clone();
+        let status = http.send_for_status(request, ANSWER_BYTES, patience).await?;
         if status.is_success() { Ok(()) } else { Err(Failure::Status(status)) }
     }
 }

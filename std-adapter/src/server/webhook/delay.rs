@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant};
 /// Who or what is gone: an app's channel, or a user in it.
 type Absent = (u32, Box<str>, Option<Box<str>>);
 
-/// Departures that may yet be taken back, oldest first. All wait equally long.
+/// Departures that may yet be taken back, oldest first. All wait equally long, from when they came.
 #[derive(Debug)]
 pub(super) struct Held {
     delay: Duration,
@@ -28,6 +28,11 @@ fn absent(fact: &Fact) -> Absent {
 }
 
 impl Held {
+    /// Lets all departures wait so long, those that wait already too.
+    pub(super) fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay;
+    }
+
     pub(super) fn new(delay: Duration, limit: usize) -> Self {
         let (waiting, by_absent) = (BTreeMap::new(), HashMap::default());
         Self { delay, limit, waiting, by_absent, next: 0 }
@@ -44,7 +49,7 @@ impl Held {
                 }
                 self.next += 1;
                 self.by_absent.insert(absent(&fact), self.next);
-                self.waiting.insert(self.next, (now + self.delay, fact));
+                self.waiting.insert(self.next, (now, fact));
             }
             WebhookEvent::ChannelOccupied | WebhookEvent::MemberAdded => {
                 match self.by_absent.remove(&absent(&fact)) {
@@ -58,7 +63,7 @@ impl Held {
 
     /// When the oldest departure is to be told.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.waiting.first_key_value().map(|(_, (due, _))| *due)
+        self.waiting.first_key_value().map(|(_, (came, _))| *came + self.delay)
     }
 
     /// Tells the departures that are final.
@@ -154,6 +159,18 @@ mod tests {
         assert_eq!(told, [Box::from("a")]);
         held.release_all(&mut |fact| told.push(fact.channel));
         assert_eq!(told.len(), 3);
+    }
+
+    #[test]
+    fn a_new_delay_holds_for_those_that_wait_already() {
+        let (mut held, now) = (Held::new(DELAY, 10), Instant::now());
+        let mut told = Vec::new();
+        held.offer(vacated("a"), now, &mut |fact| told.push(fact.channel));
+        held.set_delay(Duration::from_secs(1));
+        assert_eq!(held.next_due(), Some(now + Duration::from_secs(1)));
+        held.set_delay(Duration::ZERO);
+        held.offer(occupied("b"), now, &mut |fact| told.push(fact.channel));
+        assert_eq!(told, ["a", "b"].map(Box::from), "in their order");
     }
 
     #[test]

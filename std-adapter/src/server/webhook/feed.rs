@@ -6,7 +6,7 @@
 
 use super::config::{Kinds, WebhookEvent};
 use super::fact::Fact;
-use crate::config::ServerConfig;
+use crate::config::CurrentConfig;
 use crate::server::now_ms;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -88,9 +88,9 @@ impl Feed {
     }
 
     /// Lets somebody listen from now on, or from where they were.
-    pub(crate) fn listen(&self, wish: Wish, config: &ServerConfig) -> Listener {
+    pub(crate) fn listen(&self, wish: Wish, config: &CurrentConfig) -> Listener {
         let mut open = self.lock();
-        let limit = config.max_feed_queue.clamp(1, MAX_QUEUE) as usize;
+        let limit = config.now().max_feed_queue.clamp(1, MAX_QUEUE) as usize;
         let open = open.get_or_insert_with(|| Open {
             epoch: now_ms(),
             last: 0,
@@ -100,11 +100,16 @@ impl Feed {
             alone_since: None,
         });
         open.alone_since = None;
+        // While others listen, their bound stays.
+        if open.limit != limit && open.sender.receiver_count() == 0 {
+            open.limit = limit;
+            open.sender = broadcast::channel(limit).0;
+        }
         self.sees.fetch_or(wish.kinds.with_partners().bits(), Ordering::Relaxed);
         Listener {
             backlog: open.backlog(&wish),
             entries: open.sender.subscribe(),
-            keep_alive: config.feed_keep_alive,
+            config: config.clone(),
             epoch: open.epoch,
             wish,
             _counted: Counted::new(&self.listeners),
@@ -154,7 +159,7 @@ impl Open {
     fn tell(&mut self, kind: Option<WebhookEvent>, channel: Box<str>, lines: Bytes) {
         self.last += 1;
         let entry = Entry { number: self.last, kind, channel, lines };
-        if self.kept.len() >= self.limit {
+        while self.kept.len() >= self.limit {
             self.kept.pop_front();
         }
         self.kept.push_back(entry.clone());
@@ -244,7 +249,7 @@ fn missed(count: Option<u64>) -> Bytes {
 pub(crate) struct Listener {
     backlog: VecDeque<Bytes>,
     entries: broadcast::Receiver<Entry>,
-    keep_alive: Duration,
+    config: CurrentConfig,
     epoch: u64,
     wish: Wish,
     _counted: Counted,
@@ -273,7 +278,9 @@ impl Listener {
         if let Some(told) = self.backlog.pop_front() {
             return Some((told, self));
         }
-        let keep_alive = tokio::time::sleep(self.keep_alive);
+        let mut changes = self.config.changes();
+        let since = tokio::time::Instant::now();
+        let keep_alive = tokio::time::sleep_until(since + self.config.now().feed_keep_alive);
         tokio::pin!(keep_alive);
         loop {
             let told = tokio::select! {
@@ -284,6 +291,10 @@ impl Listener {
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
                 () = &mut keep_alive => Bytes::from_static(b":\n\n"),
+                Ok(()) = changes.changed() => {
+                    keep_alive.as_mut().reset(since + self.config.now().feed_keep_alive);
+                    continue;
+                }
             };
             return Some((told, self));
         }
@@ -300,8 +311,9 @@ mod tests {
         Wish { kinds: Kinds::ALL, prefix: "".into(), after: after.map(Into::into) }
     }
 
-    fn config(max_feed_queue: u32) -> ServerConfig {
-        ServerConfig { max_feed_queue, ..ServerConfig::default() }
+    fn config(max_feed_queue: u32) -> CurrentConfig {
+        let default = crate::config::ServerConfig::default();
+        CurrentConfig::new(crate::config::ServerConfig { max_feed_queue, ..default })
     }
 
     fn tell(feed: &Feed, channel: &str) {

@@ -95,17 +95,16 @@ async fn run(
     mut ending: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     mut stopped: oneshot::Receiver<std::time::Instant>,
 ) {
-    let config = hub.config();
     let mut workers = JoinSet::new();
-    let mut changes = hub.app_changes();
+    let (mut changes, mut config_changes) = (hub.app_changes(), hub.current_config().changes());
     let queues = Queues::default();
     queues.renew(&hub, &mut workers);
-    let mut held = Held::new(config.webhook_delay, MAX_HELD);
-    let watch = RefCell::new(Watch::new(config.backplane_lease, config.webhook_retry));
+    let mut held = Held::new(hub.config().webhook_delay, MAX_HELD);
+    let watch = RefCell::new(Watch::new(hub.config().backplane_lease));
     let mut tell = |fact: Fact| {
         watch.borrow_mut().tell(&hub, &fact, &queues);
         if let Some(app) = hub.apps().get(fact.app) {
-            app.outlet().feed.tell(&fact, config.feed_retention);
+            app.outlet().feed.tell(&fact, hub.config().feed_retention);
         }
     };
     let deadline = loop {
@@ -121,6 +120,10 @@ async fn run(
             biased;
             deadline = &mut stopped => break deadline,
             Ok(()) = changes.changed() => queues.renew(&hub, &mut workers),
+            Ok(()) = config_changes.changed() => {
+                held.set_delay(hub.config().webhook_delay);
+                queues.renew(&hub, &mut workers);
+            }
             Some(done) = ending.recv() => {
                 while let Some(fact) = facts.try_next() {
                     held.offer(fact, Instant::now(), &mut tell);
@@ -181,9 +184,8 @@ async fn work(queue: Rc<Queue>, client: Client, hub: Hub) {
 
 /// Sends a request until it is taken, or it is too old. Body and signature stay the same.
 async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Batch) -> bool {
-    let config = hub.config();
     let (endpoint, url) = (&queue.endpoint, queue.endpoint.shown());
-    let give_up = batch.since + config.webhook_retry;
+    let give_up = || batch.since + hub.config().webhook_retry;
     let body = body(&batch.events);
     let signature = sign_webhook(app.signing(), &body);
     let post = Post {
@@ -193,8 +195,8 @@ async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Ba
         signature: signature.as_str(),
         body,
     };
-    let mut pause = config.webhook_backoff.max(Duration::from_millis(1));
-    while Instant::now() < give_up {
+    let mut pause = hub.config().webhook_backoff.max(Duration::from_millis(1));
+    while Instant::now() < give_up() {
         let error = {
             let _turn = queue.turn.lock().await;
             let trace = tracing::debug_span!(
@@ -207,7 +209,8 @@ async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Ba
                 tidings.app_id = &*app.id,
                 tidings.events = batch.events.len(),
             );
-            match client.send(&post, config.webhook_timeout).instrument(trace.clone()).await {
+            let patience = hub.config().webhook_timeout;
+            match client.send(&post, patience).instrument(trace.clone()).await {
                 Ok(()) => return true,
                 Err(error) => {
                     trace.record("otel.status_code", "ERROR");
@@ -217,7 +220,7 @@ async fn deliver(app: &App, queue: &Queue, client: &Client, hub: &Hub, batch: Ba
             }
         };
         endpoint.counts.failed_attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if Instant::now() + pause >= give_up {
+        if Instant::now() + pause >= give_up() {
             tracing::warn!(url, %error, events = batch.events.len(), "webhook given up");
             return false;
         }

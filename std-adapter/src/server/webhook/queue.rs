@@ -57,7 +57,7 @@ pub(super) struct Queue {
     pub(super) place: Cell<usize>,
     /// Held during a request: endpoints of one app with one URL take turns.
     pub(super) turn: std::rc::Rc<Mutex<()>>,
-    rules: Rules,
+    rules: Cell<Rules>,
     waiting: RefCell<VecDeque<Waiting>>,
     bytes: Cell<usize>,
     closing: Cell<bool>,
@@ -80,7 +80,7 @@ impl Queue {
             app: RefCell::new(Arc::clone(app)),
             place: Cell::default(),
             turn,
-            rules,
+            rules: Cell::new(rules),
             waiting: RefCell::default(),
             bytes: Cell::default(),
             closing: Cell::default(),
@@ -89,10 +89,12 @@ impl Queue {
         }
     }
 
-    /// Notes how the app is configured now.
-    pub(super) fn renew(&self, app: &Arc<App>, place: usize) {
+    /// Notes how the app and the server are configured now.
+    pub(super) fn renew(&self, app: &Arc<App>, place: usize, config: &ServerConfig) {
         self.app.replace(Arc::clone(app));
         self.place.set(place);
+        self.rules.set(Rules::new(config, self.endpoint.webhook.batching));
+        self.changed.notify_one();
     }
 
     pub(super) fn app(&self) -> Arc<App> {
@@ -107,7 +109,8 @@ impl Queue {
     pub(super) fn push(&self, json: &Bytes) {
         let (counts, mut waiting) = (&self.endpoint.counts, self.waiting.borrow_mut());
         let bytes = self.bytes.get().saturating_add(json.len());
-        if waiting.len() >= self.rules.max_events || bytes > self.rules.max_bytes {
+        let rules = self.rules.get();
+        if waiting.len() >= rules.max_events || bytes > rules.max_bytes {
             if counts.dropped_full.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000) {
                 let (url, waiting) = (self.endpoint.shown(), waiting.len());
                 tracing::warn!(url, waiting, "a webhook endpoint is too slow: events are dropped");
@@ -142,8 +145,9 @@ impl Queue {
                 self.changed.notified().await;
                 continue;
             };
-            let full = self.waiting.borrow().len() >= self.rules.max_batch;
-            let due = since + self.rules.window;
+            let rules = self.rules.get();
+            let full = self.waiting.borrow().len() >= rules.max_batch;
+            let due = since + rules.window;
             if full || self.closing.get() || due <= Instant::now() {
                 return Some(self.take(since));
             }
@@ -156,7 +160,7 @@ impl Queue {
 
     fn take(&self, since: Instant) -> Batch {
         let mut waiting = self.waiting.borrow_mut();
-        let count = waiting.len().min(self.rules.max_batch);
+        let count = waiting.len().min(self.rules.get().max_batch);
         let events: Vec<Bytes> = waiting.drain(..count).map(|waiting| waiting.json).collect();
         let bytes: usize = events.iter().map(Bytes::len).sum();
         self.bytes.set(self.bytes.get().saturating_sub(bytes));

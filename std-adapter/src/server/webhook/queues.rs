@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::server::hub::Hub;
 use bytes::Bytes;
 use hashbrown::HashMap;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -21,8 +21,7 @@ pub(super) struct Queues {
     queues: RefCell<ByApp>,
     /// Those of endpoints that are configured no more; they still send what waits.
     parting: RefCell<Vec<Rc<Queue>>>,
-    /// The client, and whether it can do https.
-    client: RefCell<Option<(Client, bool)>>,
+    client: OnceCell<Client>,
 }
 
 impl Queues {
@@ -32,7 +31,9 @@ impl Queues {
         while workers.try_join_next().is_some() {}
         let apps: Vec<_> = hub.apps().iter().collect();
         let tls = apps.iter().flat_map(|app| &app.outlet().endpoints).any(|e| e.is_https());
-        let client = self.client(tls, hub);
+        let connect = hub.config().webhook_timeout;
+        let client = self.client.get_or_init(|| Client::new(tls, connect));
+        client.renew(tls, connect);
         let mut before = self.queues.take();
         let mut now = ByApp::default();
         for app in apps.iter().filter(|app| !app.outlet().endpoints.is_empty()) {
@@ -49,18 +50,6 @@ impl Queues {
         }
         self.parting.borrow_mut().retain(|queue| !queue.is_empty());
         self.queues.replace(now);
-    }
-
-    /// The client that all workers share; one without https is replaced when it is needed.
-    fn client(&self, tls: bool, hub: &Hub) -> Client {
-        let mut slot = self.client.borrow_mut();
-        match &*slot {
-            Some((client, has_tls)) if *has_tls || !tls => client.clone(),
-            _ => {
-                let client = Client::new(tls, hub.config().webhook_timeout);
-                slot.insert((client, tls)).0.clone()
-            }
-        }
     }
 
     /// Puts a fact into the queues of those that want it; it is encoded once.
@@ -116,11 +105,11 @@ fn renew_app(
         let same = old.iter().position(|queue| Arc::ptr_eq(&queue.endpoint, endpoint));
         let queue = same.map(|at| old.swap_remove(at)).unwrap_or_else(|| {
             let turn = turns.entry(endpoint.webhook.url.clone()).or_default();
-            let queue = Queue::new(Arc::clone(endpoint), app, Rc::clone(turn), hub.config());
+            let queue = Queue::new(Arc::clone(endpoint), app, Rc::clone(turn), &hub.config());
             new.push(Rc::new(queue));
             Rc::clone(&new[new.len() - 1])
         });
-        queue.renew(app, place);
+        queue.renew(app, place, &hub.config());
         kept.push(queue);
     }
     for queue in old {

@@ -29,10 +29,9 @@ pub(super) struct Watch {
     early: HashMap<u64, Vec<Instant>>,
     /// When to look again.
     next: Instant,
-    /// How often to look, how long an early word counts, and how long a webhook is of interest.
+    /// How often to look, and how long an early word counts.
     every: Duration,
     patience: Duration,
-    retry: Duration,
 }
 
 /// What tells a webhook from others on all nodes: the app, the place of the endpoint, and what is told.
@@ -42,10 +41,10 @@ pub(super) fn id_of(app: &str, endpoint: usize, json: &[u8]) -> u64 {
 }
 
 impl Watch {
-    pub(super) fn new(lease: Duration, retry: Duration) -> Self {
+    pub(super) fn new(lease: Duration) -> Self {
         let every = (lease / 10).max(Duration::from_millis(10));
         let (watched, early) = (VecDeque::new(), HashMap::default());
-        Self { watched, early, every, next: Instant::now() + every, patience: lease, retry }
+        Self { watched, early, every, next: Instant::now() + every, patience: lease }
     }
 
     /// Tells a fact, or keeps it in mind if another node tells it.
@@ -89,11 +88,13 @@ impl Watch {
         let Some(view) = hub.backplane().map(|backplane| backplane.view()) else { return };
         let now = Instant::now();
         self.next = now + self.every;
+        // How long a webhook is of interest.
+        let retry = hub.config().webhook_retry;
         for id in view.take_sent() {
             self.early.entry(id).or_default().push(now);
         }
         for watched in std::mem::take(&mut self.watched) {
-            if self.take_early(watched.id) || now.duration_since(watched.at) > self.retry {
+            if self.take_early(watched.id) || now.duration_since(watched.at) > retry {
                 continue;
             }
             if view.last_heard(watched.node).is_some() {

@@ -38,7 +38,8 @@ pub(super) enum Entered {
 /// 404 when there is no console, 401 without the password, 429 while too many have guessed at it, 403 when dev
 /// mode is asked by another name than this machine's.
 pub(super) fn enter(hub: &Hub, headers: &HeaderMap) -> Result<Entered, Refusal> {
-    let Some(password) = &hub.config().console_password else {
+    let config = hub.config();
+    let Some(password) = &config.console_password else {
         if hub.faults().is_none() {
             return Err(Refusal::not_found(
                 "the console is off: set console_password (TIDINGS_CONSOLE_PASSWORD, --console-password \
@@ -104,7 +105,8 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 fn cookie(hub: &Hub) -> Option<HeaderValue> {
     let mark = hub.attempts().mark()?;
-    let prefix = &hub.config().path_prefix;
+    let config = hub.config();
+    let prefix = &config.path_prefix;
     let text = format!("{COOKIE_NAME}={mark}; Path={prefix}{PATH}; HttpOnly; SameSite=Strict");
     HeaderValue::from_str(&text).ok()
 }

@@ -117,8 +117,10 @@ where
             let wish = act::Wish::of(path)?;
             door::check_origin(hub, &parts.headers)?;
             act::may(hub)?;
-            let config = hub.config();
-            let (limit, time) = (config.max_body_bytes as usize, config.handshake_timeout);
+            let (limit, time) = {
+                let config = hub.config();
+                (config.max_body_bytes as usize, config.handshake_timeout)
+            };
             let body = body::read(&parts.headers, body, limit, time).await?;
             act::perform(hub, wish, query, &body).await
         }

@@ -6,6 +6,7 @@
 use super::super::answer::Refusal;
 use super::super::feed::{Next, Pieces};
 use crate::app::App;
+use crate::config::Password;
 use crate::server::ServerEvent;
 use crate::server::hub::{Hub, Source};
 use crate::server::now_ms;
@@ -33,6 +34,8 @@ pub(super) struct Watcher {
     published: Watch<Hub>,
     happened: Receiver<ServerEvent>,
     ticks: Interval,
+    /// What opened it: with another password it ends, and the page asks for that.
+    password: Option<Password>,
 }
 
 impl Watcher {
@@ -55,6 +58,7 @@ impl Watcher {
             app: (app.index(), app.id.clone()),
             hub: hub.clone(),
             ticks,
+            password: hub.config().console_password.clone(),
         })
     }
 
@@ -112,7 +116,9 @@ impl Watcher {
         while page.is_empty() {
             tokio::select! {
                 _ = self.ticks.tick() => {
-                    return if self.hub.is_draining() { None } else { self.sample().await };
+                    let ended = self.hub.is_draining()
+                        || self.hub.config().console_password != self.password;
+                    return if ended { None } else { self.sample().await };
                 }
                 tapped = self.published.events.recv() => match tapped {
                     Ok(tapped) => self.published(&mut page, &tapped),
