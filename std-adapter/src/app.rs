@@ -16,7 +16,7 @@ use tidings_core::auth::SigningKey;
 
 pub(crate) use apps::AppsNow;
 pub use apps::{AppChanges, Apps};
-pub(crate) use apps::{AppSlot, Withdrawn};
+pub(crate) use apps::{AppSlot, Withdrawn, is_plain};
 pub use error::AppError;
 pub(crate) use limits::Usage;
 pub use limits::{AppLimits, History};

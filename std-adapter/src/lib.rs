@@ -42,10 +42,10 @@ pub use outbound::{Tls, TlsError};
 pub use publisher::Publisher;
 #[cfg(feature = "server")]
 pub use server::{
-    BackplaneError, BackplaneState, BackplaneUrl, CertificateError, ChannelInfo, Event, EventError,
-    Events, Lagged, ReconfigureError, Refusal, RefusalKind, ResponseBody, Server, ServerBuilder,
-    ServerEvent, ServerHandle, Service, StartError, UnknownEvent, Webhook, WebhookEvent,
-    WebhookStats,
+    AppFinder, AppName, BackplaneError, BackplaneState, BackplaneUrl, CertificateError,
+    ChannelInfo, Event, EventError, Events, Lagged, ReconfigureError, Refusal, RefusalKind,
+    ResponseBody, Server, ServerBuilder, ServerEvent, ServerHandle, Service, StartError,
+    UnknownEvent, Webhook, WebhookEvent, WebhookStats,
 };
 pub use tidings_core as core;
 

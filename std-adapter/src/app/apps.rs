@@ -5,7 +5,7 @@
 //! that number.
 
 use super::{App, AppError};
-use crate::server::AnyKey;
+use crate::server::{AnyKey, Lookups};
 use arc_swap::{ArcSwap, Guard};
 use hashbrown::HashMap;
 use std::fmt;
@@ -25,6 +25,7 @@ pub struct Apps {
     /// Held while a table is made.
     changing: Mutex<()>,
     any: Option<AnyKey>,
+    lookups: Option<Lookups>,
 }
 
 /// Which apps a change has concerned, by id, in the order of the new list and then of the old one.
@@ -171,18 +172,20 @@ impl Apps {
 
     fn of(apps: Vec<App>, development: bool) -> Result<Self, AppError> {
         let (table, _) = Table::default().with(apps, development)?;
-        Ok(Self { table: ArcSwap::from_pointee(table), changing: Mutex::default(), any: None })
+        Ok(Self::of_table(table))
+    }
+
+    fn of_table(table: Table) -> Self {
+        let (table, changing) = (ArcSwap::from_pointee(table), Mutex::default());
+        Self { table, changing, any: None, lookups: None }
     }
 
     /// The one app of [`App::development`].
     #[must_use]
     pub fn development() -> Self {
         // The app is a good one, so the list of it is too.
-        Self::of(vec![App::development()], true).unwrap_or_else(|_| Self {
-            table: ArcSwap::from_pointee(Table { development: true, ..Table::default() }),
-            changing: Mutex::default(),
-            any: None,
-        })
+        Self::of(vec![App::development()], true)
+            .unwrap_or_else(|_| Self::of_table(Table { development: true, ..Table::default() }))
     }
 
     /// The development app with other rules.
@@ -222,6 +225,17 @@ impl Apps {
     pub(crate) fn with_any_key(mut self) -> Self {
         self.any = Some(AnyKey::default());
         self
+    }
+
+    /// Lets apps be looked up that are not in the list.
+    pub(crate) fn with_lookups(mut self, lookups: Lookups) -> Self {
+        self.lookups = Some(lookups);
+        self
+    }
+
+    /// The way to apps that are not in the list, where there is one.
+    pub(crate) const fn lookups(&self) -> Option<&Lookups> {
+        self.lookups.as_ref()
     }
 
     /// What dev mode adds.
@@ -310,11 +324,16 @@ fn check(app: &App) -> Result<(), AppError> {
         }
     }
     for (field, value) in [("id", &app.id), ("key", &app.key)] {
-        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
+        if !is_plain(value) {
             return Err(AppError::NotInPath { field, value: value.clone() });
         }
     }
     Ok(())
+}
+
+/// Whether a text holds nothing that a URL path would have to escape.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
 }
 
 #[cfg(test)]

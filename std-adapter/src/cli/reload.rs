@@ -1,10 +1,15 @@
-//! `SIGHUP`: the configuration is read again, and what can change while the server runs does.
+//! What can change while the server runs: `SIGHUP` reads the configuration again, and apps that are kept elsewhere come
+//! and go.
+
+use std::borrow::Cow;
+use std::time::Instant;
 
 use crate::app::{AppChanges, Apps};
 use crate::config::{AppList, Compare as _, ConfigChanges, ConfigError, ServerOptions};
 use crate::directory::Found;
 use crate::server::ServerHandle;
 
+use super::kept::{Arrival, News};
 use super::logging::{self, Log};
 use super::serve::{self, Sources};
 
@@ -12,7 +17,14 @@ use super::serve::{self, Sources};
 const NOW: &[&str] = &["apps", "defaults", "log", "log_format"];
 
 /// Those that wait for the next start.
-const START: &[&str] = &["apps_url", "apps_table", "apps_refresh", "apps_token", "otlp_endpoint"];
+const START: &[&str] = &[
+    "apps_url",
+    "apps_table",
+    "apps_refresh",
+    "apps_lookups_per_second",
+    "apps_token",
+    "otlp_endpoint",
+];
 
 /// The option that sets a field of the server's configuration.
 fn option_of(field: &'static str) -> &'static str {
@@ -31,19 +43,26 @@ pub(super) struct Reload {
     pub(super) list: AppList,
     /// What was found last where more apps are kept, if they are.
     pub(super) found: Option<Found>,
+    /// Apps that were looked up there since, which are not in `found` or differ from what is there.
+    pub(super) arrivals: Vec<Arrival>,
     pub(super) log: Log,
     pub(super) dev: bool,
 }
 
 impl Reload {
-    /// The apps that are to be served: those of the configuration and those that are kept elsewhere.
-    pub(super) fn apps(&self, list: &AppList) -> Result<Apps, ConfigError> {
-        let Some(found) = &self.found else { return list.apps() };
-        let (apps, warnings) = list.with(found)?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
+    /// The apps that are to be served: those of the configuration and those that are kept elsewhere. What is left out of
+    /// the latter comes with the reason.
+    pub(super) fn apps(&self, list: &AppList) -> Result<(Apps, Vec<String>), ConfigError> {
+        match self.elsewhere() {
+            Some(found) => list.with(&found),
+            None => list.apps().map(|apps| (apps, Vec::new())),
         }
-        Ok(apps)
+    }
+
+    /// The apps that are kept elsewhere, as far as is known.
+    fn elsewhere(&self) -> Option<Cow<'_, Found>> {
+        let arrivals = self.arrivals.iter().map(|arrival| &arrival.app);
+        self.found.as_ref().map(|found| found.with(arrivals))
     }
 
     /// Reads the configuration again. A fault in it is logged, and everything stays as it was.
@@ -59,11 +78,11 @@ impl Reload {
         let levels = serve::levels(&settings, self.dev)?;
         let format = logging::format(settings.log_format.as_deref())?;
         let prepared = server.prepare(&settings.server)?;
-        let apps = server.replace_apps(&self.apps(&settings.apps)?)?;
+        let (apps, warnings) = self.apps(&settings.apps)?;
+        let apps = server.replace_apps(&apps)?;
         let ConfigChanges { in_force, waiting } = prepared.apply();
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
+        warn(&warnings);
+        warn(&settings.warnings);
         let changed = |since: &ServerOptions, names: &'static [&'static str]| {
             let compared = since.compared(&settings.options).into_iter();
             compared
@@ -83,16 +102,63 @@ impl Reload {
         Ok(())
     }
 
+    /// Takes in what has been learnt of the apps that are kept elsewhere.
+    pub(super) fn take(&mut self, news: News, server: &ServerHandle) {
+        match news {
+            News::All { found, since } => self.all(found, since, server),
+            News::One { arrival, done } => {
+                self.one(*arrival, server);
+                let _ = done.send(()); // nobody waits for it any more
+            }
+        }
+    }
+
     /// Serves what is found now where more apps are kept.
-    pub(super) fn found(&mut self, found: Found, server: &ServerHandle) {
-        self.found = Some(found);
+    fn all(&mut self, found: Option<Found>, since: Instant, server: &ServerHandle) {
+        // A list that was asked for before an app was looked up may not have it yet, and says nothing about it.
+        let arrived = self.arrivals.len();
+        self.arrivals.retain(|arrival| arrival.at > since);
+        let is_settled = self.arrivals.len() < arrived;
+        let found = found.filter(|found| self.found.as_ref() != Some(found));
+        let is_new = found.is_some();
+        self.found = found.or_else(|| self.found.take());
+        if !is_new && !is_settled {
+            return;
+        }
         let replaced = self.apps(&self.list).map_err(|error| error.to_string());
-        let replaced =
-            replaced.and_then(|apps| server.replace_apps(&apps).map_err(|error| error.to_string()));
+        let replaced = replaced.and_then(|(apps, warnings)| {
+            warn(if is_new { &warnings } else { &[] });
+            server.replace_apps(&apps).map_err(|error| error.to_string())
+        });
         match replaced {
-            Ok(changes) => tell(&changes, "apps read again"),
+            Ok(changes) if is_new || !changes.is_empty() => tell(&changes, "apps read again"),
+            Ok(_) => {}
             Err(error) => tracing::error!("the apps stay as they were: {error}"),
         }
+    }
+
+    /// Serves an app that was looked up.
+    fn one(&mut self, arrival: Arrival, server: &ServerHandle) {
+        let put = self.list.one(&arrival.app).and_then(|app| {
+            server.put_app(app).map_err(|error| format!("an app is left out: {error}"))
+        });
+        match put {
+            Ok(changes) => {
+                self.arrivals.retain(|earlier| earlier.app.id != arrival.app.id);
+                self.arrivals.push(arrival);
+                if !changes.is_empty() {
+                    tell(&changes, "app looked up");
+                }
+            }
+            Err(reason) => tracing::warn!("{reason}"),
+        }
+    }
+}
+
+/// Logs why apps are left out.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::filter::Targets;
 
-use super::reload::Reload;
+use super::reload::{self, Reload};
 use super::{EXIT_USAGE, banner, fail, kept, logging, print};
 use crate::config::{AppOptions, ConfigError, ServerOptions, Settings, read_environment};
 use crate::server::listener::check_certificates;
@@ -196,6 +196,7 @@ pub(super) fn run(args: Args) -> ExitCode {
         options: settings.options.clone(),
         list: settings.apps.clone(),
         found: None,
+        arrivals: Vec::new(),
         log,
         dev,
     };
@@ -256,15 +257,23 @@ async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
         Ok(opened) => opened,
         Err(error) => return fail(1, &error),
     };
-    reload.found = directory.is_some().then(|| found.clone());
+    reload.found = directory.is_some().then_some(found);
     let apps = match reload.apps(&settings.apps) {
-        Ok(apps) => apps,
+        Ok((apps, warnings)) => {
+            reload::warn(&warnings);
+            apps
+        }
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let (news, mut told) = mpsc::channel(16);
     let (dev, prefix) = (reload.dev, settings.server.path_prefix.clone());
     let unix = settings.server.listen_unix.clone();
     let server =
         Server::builder().config(settings.server).checked_apps(apps).listen_as_configured();
+    let server = match directory.as_ref().and_then(|directory| kept::finder(directory, &news)) {
+        Some(finder) => server.find_apps(finder),
+        None => server,
+    };
     let server = if dev { server.dev() } else { server }.start();
     let server = match server {
         Ok(server) => server,
@@ -280,13 +289,12 @@ async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
     let banner = banner::text(server.apps(), &places(&server), unix.as_deref(), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
-    let (changes, mut changed) = mpsc::channel(1);
     if let Some(directory) = directory {
-        tokio::spawn(kept::look(directory, found, changes));
+        tokio::spawn(kept::look(directory, news));
     }
     loop {
         tokio::select! {
-            Some(found) = changed.recv() => reload.found(found, &server),
+            Some(news) = told.recv() => reload.take(news, &server),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hang_up.recv() => reload.run(&server),

@@ -126,6 +126,26 @@ impl AppList {
         }
         Ok((Apps::new(apps)?, warnings))
     }
+
+    /// One more app that is kept elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// A line that says why it is left out: it is of no use, or has the id or the key of one of these.
+    pub(crate) fn one(&self, entry: &AppOptions) -> Result<App, String> {
+        let app = self.app(entry.clone());
+        let id = &app.id;
+        if let Err(error) = Apps::new(vec![app.clone()]) {
+            return Err(format!("the app `{id}` is left out: {error}"));
+        }
+        if self.own.iter().any(|own| own.id == app.id) {
+            return Err(format!("the app `{id}` is left out: another has this id"));
+        }
+        if self.own.iter().any(|own| own.key == app.key) {
+            return Err(format!("the app `{id}` is left out: another has its key"));
+        }
+        Ok(app)
+    }
 }
 
 /// Whether the app of flags and environment is this app of the file.

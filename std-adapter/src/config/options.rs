@@ -235,6 +235,9 @@ options! {
         /// How often to look there for changes [default: 5]
         #[arg(long, value_name = "SECONDS", help_heading = "Apps kept elsewhere")]
         apps_refresh: Seconds,
+        /// How many apps may be looked up there in a second when they are named before they were read; 0 looks none up [default: 50]
+        #[arg(long, value_name = "COUNT", help_heading = "Apps kept elsewhere")]
+        apps_lookups_per_second: u32,
         #[arg(
             help = "What an HTTP endpoint of apps knows us by, as a bearer token; prefer TIDINGS_APPS_TOKEN",
             long, value_name = "TOKEN", help_heading = "Apps kept elsewhere")]

@@ -102,8 +102,13 @@ fn directory(options: &ServerOptions) -> Result<Option<DirectoryConfig>, ConfigE
         return Err(ConfigError::Option { name: "apps_refresh", value, rule });
     }
     let table = options.apps_table.clone().map_or_else(|| "apps".into(), |table| table.0.into());
-    Ok(Some(DirectoryConfig { url, table, refresh, token: options.apps_token.clone() }))
+    let lookups = options.apps_lookups_per_second.unwrap_or(APPS_LOOKUPS);
+    let token = options.apps_token.clone();
+    Ok(Some(DirectoryConfig { url, table, refresh, lookups, token }))
 }
+
+/// Apps that are looked up in a second.
+const APPS_LOOKUPS: u32 = 50;
 
 const APPS_REFRESH: Duration = Duration::from_secs(5);
 

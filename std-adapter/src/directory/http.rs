@@ -1,5 +1,6 @@
 //! Apps behind an HTTP endpoint: `{"apps": [{"id": …, "key": …, "secret": …}, …]}`, or the list alone.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,8 @@ use serde_json::Value;
 use super::{Found, PATIENCE, record};
 use crate::config::SecretText;
 use crate::outbound::Tls;
-use crate::outbound::http::{HttpClient, HttpFailure};
+use crate::outbound::http::{HttpAnswer, HttpClient, HttpFailure};
+use crate::server::AppName;
 
 /// Bytes of an answer: some 100,000 apps.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -19,12 +21,15 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Connections that are kept for the next question.
+const IDLE: usize = 4;
+
 pub(super) struct Endpoint {
     client: HttpClient,
     uri: Uri,
     authorization: Option<HeaderValue>,
     /// What names the state that was read last.
-    etag: Option<HeaderValue>,
+    etag: Mutex<Option<HeaderValue>>,
 }
 
 impl Endpoint {
@@ -48,36 +53,67 @@ impl Endpoint {
         });
         let authorization = authorization.transpose()?;
         Ok(Self {
-            client: HttpClient::new(tls.as_ref(), CONNECT, 1),
+            client: HttpClient::new(tls.as_ref(), CONNECT, IDLE),
             uri,
             authorization,
-            etag: None,
+            etag: Mutex::default(),
         })
     }
 
-    pub(super) async fn read(&mut self) -> Result<Option<Found>, String> {
-        let mut request = Request::new(Full::new(Bytes::new()));
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
-        headers.extend(self.etag.clone().map(|value| (IF_NONE_MATCH, value)));
-        let answer =
-            self.client.send(request, MAX_ANSWER, PATIENCE).await.map_err(
-                |failure| match failure {
-                    HttpFailure::Connect(text) | HttpFailure::Transport(text) => text,
-                    HttpFailure::TimedOut => "no answer in time".to_owned(),
-                },
-            )?;
+    /// Reads all apps; `None` when nothing has changed since the last time.
+    pub(super) async fn read(&self) -> Result<Option<Found>, String> {
+        let etag = self.etag.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = self.ask(self.uri.clone(), etag).await?;
         match answer.status {
             StatusCode::NOT_MODIFIED => return Ok(None),
             StatusCode::OK => {}
             status => return Err(format!("the endpoint answered {status}")),
         }
         let found = parse(&answer.body)?;
-        self.etag = answer.headers.get(ETAG).cloned();
+        let mut etag = self.etag.lock().unwrap_or_else(PoisonError::into_inner);
+        *etag = answer.headers.get(ETAG).cloned();
         Ok(Some(found))
     }
+
+    /// Asks for one app. An endpoint that does not know the question answers with all of them, which is as good.
+    pub(super) async fn find(&self, name: &AppName) -> Result<Found, String> {
+        let answer = self.ask(question(&self.uri, name)?, None).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(Found::default()),
+            StatusCode::OK => parse(&answer.body),
+            status => Err(format!("the endpoint answered {status}")),
+        }
+    }
+
+    async fn ask(&self, uri: Uri, etag: Option<HeaderValue>) -> Result<HttpAnswer, String> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
+        headers.extend(etag.map(|value| (IF_NONE_MATCH, value)));
+        let answer = self.client.send(request, MAX_ANSWER, PATIENCE).await;
+        answer.map_err(|failure| match failure {
+            HttpFailure::Connect(text) | HttpFailure::Transport(text) => text,
+            HttpFailure::TimedOut => "no answer in time".to_owned(),
+        })
+    }
+}
+
+/// The URL with the name of an app in its query. A name that is looked up holds nothing that must be escaped there.
+fn question(uri: &Uri, name: &AppName) -> Result<Uri, String> {
+    let field = match name {
+        AppName::Id(_) => "id",
+        AppName::Key(_) => "key",
+    };
+    let mut parts = uri.clone().into_parts();
+    let target = match uri.query() {
+        None | Some("") => format!("{}?{field}={}", uri.path(), name.text()),
+        Some(query) => format!("{}?{query}&{field}={}", uri.path(), name.text()),
+    };
+    let target = target.parse().map_err(|_| "the name cannot stand in a URL".to_owned())?;
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).map_err(|error| error.to_string())
 }
 
 fn parse(body: &[u8]) -> Result<Found, String> {
@@ -129,6 +165,16 @@ mod tests {
         for bad in ["", "{}", "7", r#"{"apps":{}}"#] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_app_is_asked_for_by_the_query() {
+        let asked = |url: &str, name: AppName| question(&url.parse().unwrap(), &name).unwrap();
+        let key = || AppName::Key("k-1".into());
+        assert_eq!(asked("http://h", key()), "http://h/?key=k-1");
+        assert_eq!(asked("http://h:80/apps?", key()), "http://h:80/apps?key=k-1");
+        let id = AppName::Id("7".into());
+        assert_eq!(asked("https://h/apps?env=a", id), "https://h/apps?env=a&id=7");
     }
 
     #[test]

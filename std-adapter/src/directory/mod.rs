@@ -1,24 +1,29 @@
 //! Apps that are kept elsewhere: in a database, or behind an HTTP endpoint of the application.
 //!
-//! All of them are read at the start and then every few seconds. What cannot be read changes nothing; a single app
-//! that makes no sense is left out and named in the log.
+//! All of them are read at the start and then every few seconds, and one is looked up when somebody names it before it
+//! has been read. What cannot be read changes nothing; a single app that makes no sense is left out and named in the log.
 
 mod http;
 mod record;
 #[cfg(feature = "sql")]
 mod sql;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{AppOptions, SecretText};
+use crate::server::AppName;
 
 #[cfg(feature = "sql")]
 pub(crate) use sql::migrate;
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one app may be looked up: somebody waits for it.
+const FIND_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Where the apps are. Its credentials are not shown by `Debug` and `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,6 +88,8 @@ pub(crate) struct DirectoryConfig {
     pub(crate) table: Box<str>,
     /// How often to look.
     pub(crate) refresh: Duration,
+    /// How many apps may be looked up in a second; none at all with 0.
+    pub(crate) lookups: u32,
     /// Sent to an HTTP endpoint as `Authorization: Bearer`.
     pub(crate) token: Option<SecretText>,
 }
@@ -92,8 +99,8 @@ pub(crate) struct DirectoryConfig {
 pub(crate) enum DirectoryError {
     #[error("the apps at {url} cannot be read: {reason}")]
     Read { url: DirectoryUrl, reason: String },
-    #[error("the apps at {url} were not read within {PATIENCE:?}")]
-    TimedOut { url: DirectoryUrl },
+    #[error("the apps at {url} were not read within {after:?}")]
+    TimedOut { url: DirectoryUrl, after: Duration },
 }
 
 /// What one look has found: the apps, and what is left out and why.
@@ -101,6 +108,38 @@ pub(crate) enum DirectoryError {
 pub(crate) struct Found {
     pub(crate) apps: Vec<AppOptions>,
     pub(crate) warnings: Vec<String>,
+}
+
+impl Found {
+    /// With these apps in the place of those with their ids, or behind them.
+    pub(crate) fn with<'a>(
+        &'a self,
+        apps: impl ExactSizeIterator<Item = &'a AppOptions> + Clone,
+    ) -> Cow<'a, Self> {
+        if apps.len() == 0 {
+            return Cow::Borrowed(self);
+        }
+        let stays = |app: &&AppOptions| apps.clone().all(|other| other.id != app.id);
+        let mut all: Vec<AppOptions> = self.apps.iter().filter(stays).cloned().collect();
+        all.extend(apps.clone().cloned());
+        Cow::Owned(Self { apps: all, warnings: self.warnings.clone() })
+    }
+
+    /// The app of this name. One that makes no sense is named in the log.
+    fn named(self, name: &AppName) -> Option<AppOptions> {
+        let found = self.apps.into_iter().find(|app| {
+            let text = match name {
+                AppName::Id(_) => &app.id,
+                AppName::Key(_) => &app.key,
+            };
+            text.as_ref().is_some_and(|text| text.0 == name.text())
+        });
+        // More than one are those of an endpoint that answers with all apps; they are told when all are read.
+        if let (None, [warning]) = (&found, &*self.warnings) {
+            tracing::warn!("{warning}");
+        }
+        found
+    }
 }
 
 /// A directory that is open.
@@ -140,22 +179,50 @@ impl Directory {
         self.config.refresh
     }
 
+    /// How many apps may be looked up in a second.
+    pub(crate) const fn lookups(&self) -> u32 {
+        self.config.lookups
+    }
+
     /// Reads all apps; `None` when nothing has changed since the last time.
     ///
     /// # Errors
     /// When they cannot be read; the next call tries again.
-    pub(crate) async fn read(&mut self) -> Result<Option<Found>, DirectoryError> {
+    pub(crate) async fn read(&self) -> Result<Option<Found>, DirectoryError> {
         let read = async {
-            match &mut self.kind {
+            match &self.kind {
                 Kind::Http(endpoint) => endpoint.read().await,
                 #[cfg(feature = "sql")]
                 Kind::Sql(table) => table.read().await.map(Some),
             }
         };
+        self.within(PATIENCE, read).await
+    }
+
+    /// Looks up one app; `None` when there is no such app.
+    ///
+    /// # Errors
+    /// When it cannot be looked up.
+    pub(crate) async fn find(&self, name: &AppName) -> Result<Option<AppOptions>, DirectoryError> {
+        let found = async {
+            match &self.kind {
+                Kind::Http(endpoint) => endpoint.find(name).await,
+                #[cfg(feature = "sql")]
+                Kind::Sql(table) => table.find(name).await,
+            }
+        };
+        self.within(FIND_PATIENCE, found).await.map(|found| found.named(name))
+    }
+
+    async fn within<T>(
+        &self,
+        after: Duration,
+        asked: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, DirectoryError> {
         let url = self.config.url.clone();
-        match tokio::time::timeout(PATIENCE, read).await {
-            Ok(read) => read.map_err(|reason| DirectoryError::Read { url, reason }),
-            Err(_) => Err(DirectoryError::TimedOut { url }),
+        match tokio::time::timeout(after, asked).await {
+            Ok(asked) => asked.map_err(|reason| DirectoryError::Read { url, reason }),
+            Err(_) => Err(DirectoryError::TimedOut { url, after }),
         }
     }
 }

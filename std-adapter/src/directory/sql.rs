@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::str::FromStr as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
@@ -11,6 +12,7 @@ use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::{AnyPool, ConnectOptions as _, Row as _};
 
 use super::{DirectoryConfig, DirectoryError, Found, PATIENCE, record};
+use crate::server::AppName;
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -31,18 +33,18 @@ impl Dialect {
         }
     }
 
-    /// A text of SQL with the table's name in the place of a question mark.
+    /// Asks for the names and types of the columns of a table, whose name is the parameter.
     const fn columns(self) -> &'static str {
         match self {
             Self::Postgres => {
-                "SELECT CAST(column_name AS TEXT) FROM information_schema.columns \
+                "SELECT CAST(column_name AS TEXT), CAST(data_type AS TEXT) FROM information_schema.columns \
                  WHERE table_schema = ANY (current_schemas(false)) AND table_name = $1"
             }
             Self::MySql => {
-                "SELECT CAST(column_name AS CHAR) FROM information_schema.columns \
+                "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR) FROM information_schema.columns \
                  WHERE table_schema = database() AND table_name = ?"
             }
-            Self::Sqlite => "SELECT name FROM pragma_table_info($1)",
+            Self::Sqlite => "SELECT name, type FROM pragma_table_info($1)",
         }
     }
 
@@ -60,12 +62,33 @@ impl Dialect {
             Self::Postgres | Self::Sqlite => format!("\"{name}\""),
         }
     }
+
+    /// Whether a column is the text that is the parameter. More may fit than are equal: MySQL does not mind the case.
+    fn is_text(self, column: &Column) -> String {
+        let name = &column.name;
+        match self {
+            Self::MySql => format!("`{name}` = ?"),
+            // It compares nothing but texts with texts; with a cast it would not use the index of a text.
+            Self::Postgres if !matches!(&*column.kind, "character varying" | "text") => {
+                format!("CAST(\"{name}\" AS TEXT) = $1")
+            }
+            Self::Postgres | Self::Sqlite => format!("\"{name}\" = $1"),
+        }
+    }
+}
+
+struct Column {
+    name: String,
+    /// Its type, in the words of the database.
+    kind: String,
 }
 
 pub(super) struct Table {
     pool: AnyPool,
     dialect: Dialect,
     name: Box<str>,
+    /// Those that are read, as they were when all was read last.
+    columns: Mutex<Option<Arc<[Column]>>>,
 }
 
 impl Table {
@@ -81,38 +104,82 @@ impl Table {
         let options = AnyConnectOptions::from_str(url).map_err(|error| error.to_string())?;
         let options = options.disable_statement_logging();
         let pool = AnyPoolOptions::new()
-            .max_connections(1)
+            // Who looks one app up does not wait until all are read.
+            .max_connections(2)
             .min_connections(0)
             .acquire_timeout(CONNECT)
             .connect_lazy_with(options);
-        Ok(Self { pool, dialect: Dialect::of(url), name: name.into() })
+        Ok(Self { pool, dialect: Dialect::of(url), name: name.into(), columns: Mutex::default() })
     }
 
+    /// Reads all apps.
     pub(super) async fn read(&self) -> Result<Found, String> {
-        let text = |error: sqlx::Error| error.to_string();
-        let all: Vec<String> = sqlx::query_scalar(self.dialect.columns())
-            .bind(&*self.name)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(text)?;
-        if all.is_empty() {
+        let columns = self.read_columns().await?;
+        self.select(&columns, None).await
+    }
+
+    /// Reads the app of a name, and perhaps others.
+    pub(super) async fn find(&self, name: &AppName) -> Result<Found, String> {
+        let known = self.columns.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let columns = match known {
+            Some(columns) => columns,
+            None => self.read_columns().await?,
+        };
+        let field = match name {
+            AppName::Id(_) => "id",
+            AppName::Key(_) => "key",
+        };
+        let column = columns.iter().find(|column| column.name == field);
+        let column = column.ok_or_else(|| format!("the table has no column `{field}`"))?;
+        self.select(&columns, Some((self.dialect.is_text(column), name.text()))).await
+    }
+
+    async fn read_columns(&self) -> Result<Arc<[Column]>, String> {
+        let query = sqlx::query(self.dialect.columns()).bind(&*self.name);
+        let rows = query.fetch_all(&self.pool).await.map_err(text)?;
+        if rows.is_empty() {
             return Err(format!(
                 "there is no table `{}`: create it with `tidings migrate`, or name another with `apps_table`",
                 self.name
             ));
         }
-        let columns: Vec<&String> = all.iter().filter(|name| record::is_column(name)).collect();
-        let list: Vec<String> = columns.iter().map(|name| self.dialect.as_text(name)).collect();
-        let query = format!("SELECT {} FROM {}", list.join(", "), self.dialect.quoted(&self.name));
-        let rows = sqlx::query(&query).fetch_all(&self.pool).await.map_err(text)?;
+        let column = |row: &AnyRow| Ok(Column { name: text_of(row, 0)?, kind: text_of(row, 1)? });
+        let columns: Result<Vec<Column>, _> = rows.iter().map(column).collect();
+        let columns = columns.map_err(text)?;
+        let columns: Arc<[Column]> =
+            columns.into_iter().filter(|column| record::is_column(&column.name)).collect();
+        *self.columns.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&columns));
+        Ok(columns)
+    }
+
+    /// Reads the rows of which a condition holds with its parameter, or all.
+    async fn select(
+        &self,
+        columns: &[Column],
+        condition: Option<(String, &str)>,
+    ) -> Result<Found, String> {
+        let list: Vec<String> =
+            columns.iter().map(|column| self.dialect.as_text(&column.name)).collect();
+        let mut query =
+            format!("SELECT {} FROM {}", list.join(", "), self.dialect.quoted(&self.name));
+        if let Some((condition, _)) = &condition {
+            query.push_str(" WHERE ");
+            query.push_str(condition);
+        }
+        let query = sqlx::query(&query);
+        let query = match condition {
+            Some((_, parameter)) => query.bind(parameter),
+            None => query,
+        };
+        let rows = query.fetch_all(&self.pool).await.map_err(text)?;
         let mut found = Found::default();
         for row in rows {
             let values: Result<Vec<String>, _> =
                 (0..columns.len()).map(|at| text_of(&row, at)).collect();
             let values = values.map_err(text)?;
-            let id = columns.iter().position(|name| *name == "id").and_then(|at| values.get(at));
-            let id = id.cloned().unwrap_or_default();
-            let pairs = columns.iter().map(|name| (*name).clone()).zip(values);
+            let id = columns.iter().position(|column| column.name == "id");
+            let id = id.and_then(|at| values.get(at)).cloned().unwrap_or_default();
+            let pairs = columns.iter().map(|column| column.name.clone()).zip(values);
             match record::read(pairs, true) {
                 Ok(app) => found.apps.push(app),
                 Err(reason) => found.warnings.push(format!("the app `{id}` is left out: {reason}")),
@@ -120,6 +187,10 @@ impl Table {
         }
         Ok(found)
     }
+}
+
+fn text(error: sqlx::Error) -> String {
+    error.to_string()
 }
 
 /// A value as text; MySQL sends long texts as if they were bytes.
@@ -188,7 +259,7 @@ pub(crate) async fn migrate(config: &DirectoryConfig) -> Result<(), DirectoryErr
     let run = async { Migrator::new(steps).await?.run(&table.pool).await };
     match tokio::time::timeout(PATIENCE, run).await {
         Ok(run) => run.map_err(|error| failed(error.to_string())),
-        Err(_) => Err(DirectoryError::TimedOut { url: config.url.clone() }),
+        Err(_) => Err(DirectoryError::TimedOut { url: config.url.clone(), after: PATIENCE }),
     }
 }
 
@@ -208,7 +279,7 @@ mod tests {
     fn config(folder: &tempfile::TempDir) -> DirectoryConfig {
         let url = format!("sqlite:{}", folder.path().join("apps.db").display());
         let (url, refresh) = (url.parse().unwrap(), Duration::from_secs(1));
-        DirectoryConfig { url, table: "apps".into(), refresh, token: None }
+        DirectoryConfig { url, table: "apps".into(), refresh, lookups: 0, token: None }
     }
 
     async fn run(config: &DirectoryConfig, statement: &str) {
@@ -258,6 +329,29 @@ mod tests {
         assert_eq!((before.apps.len(), before.warnings.len()), (1, 0));
         migrate(&config).await.unwrap();
         assert_eq!(table.read().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn one_app_is_found_by_its_key_and_by_its_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        migrate(&config).await.unwrap();
+        run(
+            &config,
+            "INSERT INTO apps (id, key, secret) VALUES ('1', 'k', 's'), ('2', 'k2', 's'), ('k', '1', 's')",
+        )
+        .await;
+        let table = Table::new(&config.url.0, &config.table).unwrap();
+        for (name, id) in [
+            (AppName::Key("k".into()), Some("1")),
+            (AppName::Id("2".into()), Some("2")),
+            (AppName::Key("K".into()), None),
+            (AppName::Id("' OR 1=1 --".into()), None),
+        ] {
+            let found = table.find(&name).await.unwrap();
+            let ids: Vec<_> = found.apps.iter().map(|app| &*app.id.as_ref().unwrap().0).collect();
+            assert_eq!(ids, Vec::from_iter(id), "{name:?}");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use super::backplane::{self, Backplane};
 use super::handle::{Doors, ServerHandle, Thread};
 use super::hub::Hub;
 use super::listener::{self, Bound, CertificateError, Gate, Listener, Secure};
+use super::lookup::{self, AppFinder, Lookups};
 use super::metrics;
 use super::shard::Shard;
 use super::webhook;
@@ -34,6 +35,7 @@ pub struct ServerBuilder {
     config: ServerConfig,
     apps: Vec<App>,
     checked: Option<Apps>,
+    finder: Option<AppFinder>,
     listen: Vec<Listen>,
     dev: bool,
 }
@@ -133,6 +135,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Looks apps up that the server does not know when somebody names them, before they are refused. Such a server may
+    /// start without any app.
+    pub fn find_apps(mut self, finder: AppFinder) -> Self {
+        self.finder = Some(finder);
+        self
+    }
+
     /// Turns on dev mode, for people who test their own application: any key is taken, each as an app that
     /// trusts every signature, and `POST /dev/faults` makes things go wrong. Such a server starts on
     /// loopback addresses only, and its [`service`](ServerHandle::service) answers nothing.
@@ -195,6 +204,13 @@ impl ServerBuilder {
             None => Apps::new(std::mem::take(&mut self.apps))?,
         };
         let apps = if self.dev { apps.with_any_key() } else { apps };
+        let (apps, finder) = match self.finder.take() {
+            Some(finder) => {
+                let (lookups, wanted) = Lookups::new(&finder);
+                (apps.with_lookups(lookups), Some((finder, wanted)))
+            }
+            None => (apps, None),
+        };
         let (listeners, mut doors) = self.bind(&apps)?;
         let secure = doors.secure.clone();
         let metrics = self.config.metrics.then(|| bind_metrics(&self.config)).transpose()?;
@@ -226,6 +242,13 @@ impl ServerBuilder {
                     }
                 };
                 LocalSet::new().block_on(runtime, Shard::run(id, hub, mail, begin));
+            });
+            threads.push(thread.map_err(StartError::Thread)?);
+        }
+        if let Some((finder, wanted)) = finder {
+            let hub = hub.clone();
+            let thread = Thread::spawn("tidings-lookup".into(), move |runtime| {
+                runtime.block_on(lookup::run(hub, finder, wanted));
             });
             threads.push(thread.map_err(StartError::Thread)?);
         }

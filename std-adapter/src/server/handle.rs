@@ -207,14 +207,7 @@ impl ServerHandle {
     /// # Errors
     /// As [`Apps::new`]; nothing is changed then.
     pub fn put_app(&self, app: App) -> Result<AppChanges, AppError> {
-        self.0.hub.change_apps(|apps, development| {
-            let mut apps = copies(apps.iter().cloned());
-            match apps.iter_mut().find(|old| old.id == app.id) {
-                Some(old) => *old = app,
-                None => apps.push(app),
-            }
-            (apps, development)
-        })
+        self.0.hub.put_app(app)
     }
 
     /// Removes an app and closes its connections with 4001; false when no app has this id.
@@ -411,6 +404,9 @@ impl Running {
     fn stop_shards(&self) {
         for shard in 0..self.hub.shards() {
             self.hub.send(shard, Mail::Stop);
+        }
+        if let Some(lookups) = self.hub.apps().lookups() {
+            lookups.end();
         }
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {

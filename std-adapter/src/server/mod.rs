@@ -31,6 +31,7 @@ mod handle;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod listener;
+mod lookup;
 mod metrics;
 mod refusals;
 mod shard;
@@ -42,6 +43,7 @@ pub(crate) mod webhook;
 mod wheel;
 
 pub(crate) use dev::AnyKey;
+pub(crate) use lookup::{Lookups, Verdict};
 pub(crate) use steps::STEPS;
 #[cfg(feature = "cli")]
 pub(crate) use steps::TRACES;
@@ -52,6 +54,7 @@ pub use events::ServerEvent;
 pub use handle::{ChannelInfo, Event, EventError, Events, Lagged, ReconfigureError, ServerHandle};
 pub use http::{ResponseBody, Service};
 pub use listener::CertificateError;
+pub use lookup::{AppFinder, AppName};
 pub use refusals::{Refusal, RefusalKind};
 pub use webhook::{UnknownEvent, Webhook, WebhookEvent, WebhookStats};
 

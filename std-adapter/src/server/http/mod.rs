@@ -46,7 +46,7 @@ use super::metrics::{Made, OTHER};
 use super::refusals::{RefusalKind, Refused};
 use super::steps::{STEPS, TRACES, shown};
 use crate::app::{App, Standing};
-use crate::server::now_ms;
+use crate::server::{AppName, Verdict, now_ms};
 
 /// Answers a request of the API. It never fails: what is wrong becomes an answer that says so. `note` is told what was
 /// made of the request.
@@ -122,7 +122,7 @@ where
         return Box::pin(console::answer(hub, &parts, body)).await;
     }
     let (mut about, mut received) = (About::default(), 0);
-    let answer = match admit(hub, &call, &mut about) {
+    let answer = match admit_or_look_up(hub, &call, &mut about).await {
         Ok(Admission::Answered(answer)) => Ok(answer),
         Ok(Admission::Wants(task)) => {
             match body::read(&parts.headers, body, limit, patience).await {
@@ -176,11 +176,13 @@ struct About {
     app: Option<Arc<App>>,
     /// The name of its route.
     route: &'static str,
+    /// The app that it names, if it is not known and may be looked up.
+    unknown: Option<AppName>,
 }
 
 impl Default for About {
     fn default() -> Self {
-        Self { app: None, route: OTHER }
+        Self { app: None, route: OTHER, unknown: None }
     }
 }
 
@@ -247,6 +249,24 @@ fn finish(
     })
 }
 
+/// As [`admit`]; an app that is not known is looked up before that is said.
+async fn admit_or_look_up<'r>(
+    hub: &Hub,
+    call: &Call<'r>,
+    about: &mut About,
+) -> Result<Admission<'r>, Refusal> {
+    let admission = admit(hub, call, about);
+    let Some((name, lookups)) = about.unknown.take().zip(hub.apps().lookups()) else {
+        return admission;
+    };
+    let verdict = Box::pin(lookups.ask(name)).await;
+    match verdict.trouble() {
+        Some(trouble) => Err(Refusal::unavailable(trouble)),
+        None if verdict == Verdict::Known => admit(hub, call, about),
+        None => admission,
+    }
+}
+
 /// Finds out what a request is for.
 fn admit<'r>(hub: &Hub, call: &Call<'r>, about: &mut About) -> Result<Admission<'r>, Refusal> {
     let path = call.path.strip_prefix(&*hub.config().path_prefix).unwrap_or(call.path);
@@ -257,7 +277,9 @@ fn admit<'r>(hub: &Hub, call: &Call<'r>, about: &mut About) -> Result<Admission<
         Route::Preflight => return Ok(Admission::Answered(Answer::preflight())),
         Route::Ready => return health::ready(hub).map(Admission::Answered),
         Route::AcceptTraffic => return health::accept_traffic(hub).map(Admission::Answered),
-        Route::Terminate { app: None, .. } => verify::app_of_key(hub.apps(), call.query)?,
+        Route::Terminate { app: None, .. } => {
+            verify::app_of_key(hub.apps(), call.query, &mut about.unknown)?
+        }
         Route::Events { app }
         | Route::BatchEvents { app }
         | Route::Channels { app }
@@ -265,7 +287,9 @@ fn admit<'r>(hub: &Hub, call: &Call<'r>, about: &mut About) -> Result<Admission<
         | Route::Feed { app }
         | Route::Users { app, .. }
         | Route::History { app, .. }
-        | Route::Terminate { app: Some(app), .. } => app_of_id(hub, app, call.query)?,
+        | Route::Terminate { app: Some(app), .. } => {
+            app_of_id(hub, app, call.query, &mut about.unknown)?
+        }
     };
     about.app = Some(Arc::clone(&app));
     Ok(Admission::Wants(Task { route, app }))
@@ -349,7 +373,12 @@ fn take_events(app: &App, events: &[Publication]) -> Result<Option<Standing>, Re
     within(app.take_backend_events(count, now_ms), "max_backend_events_per_second")
 }
 
-fn app_of_id(hub: &Hub, id: &str, query: &str) -> Result<Arc<App>, Refusal> {
+fn app_of_id(
+    hub: &Hub,
+    id: &str,
+    query: &str,
+    unknown: &mut Option<AppName>,
+) -> Result<Arc<App>, Refusal> {
     if let Some(app) = hub.apps().by_id(id) {
         return Ok(app);
     }
@@ -357,6 +386,7 @@ fn app_of_id(hub: &Hub, id: &str, query: &str) -> Result<Arc<App>, Refusal> {
     let key = params::value(query, "auth_key").unwrap_or_default();
     check_rotated(hub, &key)?;
     hub.apps().by_key(&key).filter(|app| app.trusts_all()).ok_or_else(|| {
+        *unknown = hub.apps().lookups().map(|_| AppName::Id(id.into()));
         let hint = if hub.apps().is_key(id) {
             "that is an app's key, and the path takes its id"
         } else {

@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::answer::{Answer, rate_headers};
 use super::request_id::{REQUEST_ID, RequestId};
-use super::{About, Admission, Call, admit, console, finish, log, perform, span, trace};
+use super::{About, Admission, Call, admit_or_look_up, console, finish, log, perform, span, trace};
 use crate::config::ServerConfig;
 use crate::server::shard::Shard;
 use crate::server::socket::Stream;
@@ -150,7 +150,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                 let id = RequestId::new(ordinary.id);
                 let (mut about, span) = (About::default(), span(&id));
                 let trace = trace(call.method, call.path, &id);
-                let answer = match admit(hub, &call, &mut about) {
+                let answer = match admit_or_look_up(hub, &call, &mut about).await {
                     Ok(Admission::Wants(task)) if task.is_feed() => {
                         return Rest::Foreign(input.into());
                     }

@@ -10,17 +10,23 @@ use super::Call;
 use super::answer::Refusal;
 use super::route::excerpt;
 use crate::app::{App, Apps};
+use crate::server::AppName;
 
 /// Seconds that a request's time may be from the server's.
 const WINDOW_S: u64 = 600;
 
-/// The app that a request names by its key alone.
-pub(super) fn app_of_key(apps: &Apps, query: &str) -> Result<Arc<App>, Refusal> {
+/// The app that a request names by its key alone; `unknown` is what may be looked up when there is none.
+pub(super) fn app_of_key(
+    apps: &Apps,
+    query: &str,
+    unknown: &mut Option<AppName>,
+) -> Result<Arc<App>, Refusal> {
     let key = parameter(query, "auth_key").ok_or_else(|| {
         Refusal::unauthorised("the query parameter `auth_key` is missing: sign the request")
     })?;
     let key = percent_decode_str(key).decode_utf8_lossy();
     apps.by_key(&key).ok_or_else(|| {
+        *unknown = apps.lookups().map(|_| AppName::Key((*key).into()));
         Refusal::unauthorised(format!("auth_key: there is no app with the key {}", excerpt(&key)))
     })
 }

@@ -254,6 +254,18 @@ impl Hub {
         Ok(changes)
     }
 
+    /// Adds an app, or changes the one with its id.
+    pub(crate) fn put_app(&self, app: App) -> Result<AppChanges, AppError> {
+        self.change_apps(|apps, development| {
+            let mut apps: Vec<App> = apps.iter().map(|app| App::clone(app)).collect();
+            match apps.iter_mut().find(|old| old.id == app.id) {
+                Some(old) => *old = app,
+                None => apps.push(app),
+            }
+            (apps, development)
+        })
+    }
+
     /// Tells of changes of the apps from now on.
     pub(crate) fn app_changes(&self) -> watch::Receiver<()> {
         self.0.app_changes.subscribe()

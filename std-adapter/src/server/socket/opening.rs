@@ -13,6 +13,7 @@ use crate::server::listener::{self, Crowded, Gate, Pass, Slot};
 use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::{Shard, Terms};
 use crate::server::steps::STEPS;
+use crate::server::{AppName, Verdict};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::io;
@@ -76,6 +77,8 @@ enum Opening {
         reply: Vec<u8>,
         leftover: Vec<u8>,
     },
+    /// A WebSocket for an app that is not known, and may be looked up.
+    Unknown(Box<Unknown>),
     /// A WebSocket that is told why it is refused.
     Refused { core: ServerConn, reply: Vec<u8> },
     /// HTTP, beginning with these bytes.
@@ -86,6 +89,14 @@ enum Opening {
     Told,
     /// Nothing has come, or the end.
     Gone,
+}
+
+/// A WebSocket that waits for its app to be looked up.
+struct Unknown {
+    name: AppName,
+    asked: Asked,
+    reply: Vec<u8>,
+    leftover: Vec<u8>,
 }
 
 /// Takes over a stream from another thread.
@@ -100,7 +111,7 @@ pub(crate) fn adopt(shard: &Rc<Shard>, adopted: Adopted) {
         Adopted::Upgraded { stream, leftover, asked, slot } => {
             let Ok(stream) = Stream::attach(stream) else { return };
             let asked = (&*asked.target, asked.origin.as_deref());
-            let opening = admit(&shard, asked, Vec::new(), &leftover);
+            let opening = admit(&shard, asked, Vec::new(), &leftover, None);
             tokio::task::spawn_local(go_on(shard, Opened { stream, opening, slot }));
         }
     }
@@ -178,6 +189,10 @@ async fn read_proxy_header(
 
 async fn go_on(shard: Rc<Shard>, opened: Opened) {
     let Opened { stream, opening, slot } = opened;
+    let opening = match opening {
+        Opening::Unknown(unknown) => Box::pin(look_up(&shard, *unknown)).await,
+        opening => opening,
+    };
     match opening {
         Opening::Socket { app, terms, core, socket_id, reply, leftover } => {
             let now = shard.now();
@@ -213,9 +228,21 @@ async fn go_on(shard: Rc<Shard>, opened: Opened) {
             let patience = shard.hub.config().close_timeout;
             Box::pin(reading::linger(&stream, patience)).await;
         }
-        Opening::Gone => stream.say_goodbye(),
+        // What has been looked up once is not looked up again.
+        Opening::Gone | Opening::Unknown(_) => stream.say_goodbye(),
     }
     drop(slot);
+}
+
+/// Waits for what comes of looking up the app, and decides with that.
+async fn look_up(shard: &Shard, unknown: Unknown) -> Opening {
+    let Unknown { name, asked, reply, leftover } = unknown;
+    let verdict = match shard.hub.apps().lookups() {
+        Some(lookups) => lookups.ask(name).await,
+        None => Verdict::Unknown,
+    };
+    let asked = (&*asked.target, asked.origin.as_deref());
+    admit(shard, asked, reply, &leftover, Some(verdict))
 }
 
 async fn read_head(
@@ -292,15 +319,14 @@ fn decide(
         (Ok(request), Ok(slot)) => {
             let reply = reply_with(|tx| request.accept(None, tx));
             let asked = (request.target, head.header("origin"));
-            (admit(shard, asked, reply, leftover), slot)
+            (admit(shard, asked, reply, leftover, None), slot)
         }
         (Ok(request), Err(Crowded { limit })) => {
             let reply = reply_with(|tx| request.accept(None, tx));
             let text =
                 format!("There are {limit} connections from this address, which is the limit.");
             let core = ServerConn::new(new_socket_id(), &shard.terms().protocol(), shard.now());
-            let refusal =
-                NotAdmitted { app: None, code: ErrorCode::OVER_CAPACITY, text: text.into() };
+            let refusal = NotAdmitted::nowhere(ErrorCode::OVER_CAPACITY, text.into());
             (turn_away(shard, core, reply, refusal), None)
         }
     })
@@ -320,12 +346,13 @@ fn reply_with<E>(write: impl FnOnce(&mut TxBuf<'_>) -> Result<(), E>) -> Vec<u8>
 }
 
 /// Lets a WebSocket in, or says why not, as the first thing after the handshake: browsers show nothing
-/// of a handshake that failed.
+/// of a handshake that failed. `looked_up` is what came of looking its app up, once that has been done.
 fn admit(
     shard: &Shard,
     asked: (&str, Option<&[u8]>),
     mut reply: Vec<u8>,
     leftover: &[u8],
+    looked_up: Option<Verdict>,
 ) -> Opening {
     let socket_id = new_socket_id();
     let now = shard.now();
@@ -333,12 +360,17 @@ fn admit(
     let mut core = ServerConn::new(socket_id, &terms.protocol(), now);
     let mut memory = [0; REPLY_BYTES];
     let mut tx = TxBuf::new(&mut memory);
-    match find_app(&shard.hub, asked) {
+    match find_app(&shard.hub, asked, looked_up) {
         Ok(app) => {
             let _ = core.establish(&terms.protocol(), now, &mut tx); // far smaller than the buffer
             reply.extend_from_slice(tx.written());
             let leftover = leftover.to_vec();
             Opening::Socket { app, terms, core, socket_id, reply, leftover }
+        }
+        Err(NotAdmitted { look_up: Some(name), .. }) => {
+            let asked = Asked { target: asked.0.into(), origin: asked.1.map(Into::into) };
+            let leftover = leftover.to_vec();
+            Opening::Unknown(Box::new(Unknown { name, asked, reply, leftover }))
         }
         Err(refusal) => turn_away(shard, core, reply, refusal),
     }
@@ -351,7 +383,7 @@ fn turn_away(
     mut reply: Vec<u8>,
     refusal: NotAdmitted,
 ) -> Opening {
-    let NotAdmitted { app, code, text: message } = refusal;
+    let NotAdmitted { app, code, text: message, .. } = refusal;
     tracing::debug!(target: STEPS, code = code.as_u16(), reason = %message, "socket refused");
     let refused = Refused::new(RefusalKind::Socket, code.as_u16(), &message);
     shard.hub.refused(app.as_ref(), refused);
@@ -365,22 +397,47 @@ struct NotAdmitted {
     app: Option<Arc<App>>,
     code: ErrorCode,
     text: Cow<'static, str>,
+    /// The app that may be looked up before this is said.
+    look_up: Option<AppName>,
+}
+
+impl NotAdmitted {
+    /// It asked for no app that there is.
+    const fn nowhere(code: ErrorCode, text: Cow<'static, str>) -> Self {
+        Self { app: None, code, text, look_up: None }
+    }
+
+    /// There is no app with this key; or that is not known.
+    fn unknown(hub: &Hub, key: &str, looked_up: Option<Verdict>) -> Self {
+        if let Some(trouble) = looked_up.and_then(Verdict::trouble) {
+            // Clients never try a key again that does not exist, and this one may.
+            return Self::nowhere(ErrorCode::OVER_CAPACITY, trouble.into());
+        }
+        let may_be_elsewhere = looked_up.is_none() && hub.apps().lookups().is_some();
+        let shown: String = key.chars().take(64).collect();
+        let text = format!("App key {shown} does not exist.");
+        let look_up = may_be_elsewhere.then(|| AppName::Key(key.into()));
+        Self { look_up, ..Self::nowhere(ErrorCode::APP_UNKNOWN, text.into()) }
+    }
 }
 
 /// The checks of an upgrade in their order. On success the app counts one connection more.
-fn find_app(hub: &Hub, (target, origin): (&str, Option<&[u8]>)) -> Result<AppRef, NotAdmitted> {
-    let unknown = |code, text| NotAdmitted { app: None, code, text };
+fn find_app(
+    hub: &Hub,
+    (target, origin): (&str, Option<&[u8]>),
+    looked_up: Option<Verdict>,
+) -> Result<AppRef, NotAdmitted> {
     let config = hub.config();
-    let target = ConnectTarget::parse(target, &config.path_prefix)
-        .map_err(|error| unknown(error.code(), format!("{error}: connect to /app/KEY").into()))?;
+    let target = ConnectTarget::parse(target, &config.path_prefix).map_err(|error| {
+        NotAdmitted::nowhere(error.code(), format!("{error}: connect to /app/KEY").into())
+    })?;
     let mut memory = [0; 256];
     let key = target.key.decode_into(&mut memory).unwrap_or_default();
     let Some(app) = hub.apps().by_key(key) else {
-        let key: String = key.chars().take(64).collect();
-        let text = format!("App key {key} does not exist.");
-        return Err(unknown(ErrorCode::APP_UNKNOWN, text.into()));
+        return Err(NotAdmitted::unknown(hub, key, looked_up));
     };
-    let refused = |code, text| NotAdmitted { app: Some(app.clone()), code, text };
+    let refused =
+        |code, text| NotAdmitted { app: Some(app.clone()), ..NotAdmitted::nowhere(code, text) };
     if !app.enabled {
         return Err(refused(ErrorCode::APP_DISABLED, "The app is not enabled.".into()));
     }
