@@ -241,7 +241,7 @@ fn sighup_reads_the_configuration_again_and_drops_no_connection() {
     assert!(server.get("/apps/2/channels").starts_with("HTTP/1.1 404"));
 
     let second = "[[apps]]\nid = \"2\"\nkey = \"k2\"\nsecret = \"x\"\n";
-    let own = "port = 0\nmax_headers = 20\nthreads = 3\nlog = \"debug\"\n\
+    let own = "port = 0\nmax_headers = 20\nthreads = 777\nlog = \"debug\"\n\
                console_password = \"a long secret\"\n";
     write(&format!("{own}{first}{second}"));
     server.signal("HUP");

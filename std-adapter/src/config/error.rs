@@ -24,6 +24,8 @@ pub(crate) enum ConfigError {
     Environment { name: String, message: String },
     #[error("option `{name}` is {value}: {rule}")]
     Option { name: &'static str, value: String, rule: &'static str },
+    #[error("{path}:{line}: {error}")]
+    InFile { path: PathBuf, line: usize, error: Box<Self> },
     #[error(
         "app number {number} of the file has no {field}: add `{field} = \"…\"` under its [[apps]]"
     )]

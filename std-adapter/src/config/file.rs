@@ -48,6 +48,20 @@ fn explain(message: &str, line: &str) -> String {
     }
 }
 
+/// An error with the line of the option that it is about, if the file sets it there.
+pub(crate) fn in_line(error: ConfigError, path: &Path) -> ConfigError {
+    let ConfigError::Option { name, .. } = &error else { return error };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines().take_while(|line| !line.trim_start().starts_with('['));
+    let sets = |line: &str| line.split_once('=').is_some_and(|(key, _)| key.trim() == *name);
+    match lines.position(sets) {
+        Some(at) => {
+            ConfigError::InFile { path: path.to_owned(), line: at + 1, error: Box::new(error) }
+        }
+        None => error,
+    }
+}
+
 fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or(message)
 }

@@ -8,7 +8,7 @@ use super::compat;
 use super::env::Environment;
 use super::error::ConfigError;
 use super::file;
-use super::options::{AppOptions, CertificateEntry, ServerOptions};
+use super::options::{AppOptions, CertificateEntry, Compare as _, ServerOptions};
 use super::soketi_file;
 use super::value::{Seconds, Text};
 use super::{Certificate, ServerConfig};
@@ -66,7 +66,16 @@ impl Settings {
         }
         let mut defaults = file.defaults.take().unwrap_or_default();
 
-        let mut options = flags.0.or(environment.server).or(file);
+        let above = flags.0.or(environment.server);
+        // A fault of what the file says is told with its line.
+        let placed = |error: ConfigError| match (&error, path.as_deref()) {
+            (ConfigError::Option { name, .. }, Some(path)) if !is_json => {
+                let is_of_file = above.compared(&ServerOptions::default()).contains(&(*name, true));
+                if is_of_file { file::in_line(error, path) } else { error }
+            }
+            _ => error,
+        };
+        let mut options = above.clone().or(file);
         let (soketi, tell) =
             compat::wanted(options.compat.as_ref(), environment.of_soketi || is_json)?;
         if soketi {
@@ -81,9 +90,12 @@ impl Settings {
         let log_format = options.log_format.clone().map(|format| format.0);
         let otlp_endpoint = options.otlp_endpoint.clone().map(|url| url.0);
         Ok(Self {
-            server: ServerConfig { soketi_answers: soketi, ..server_config(options.clone())? },
+            server: ServerConfig {
+                soketi_answers: soketi,
+                ..server_config(options.clone()).map_err(placed)?
+            },
             apps: AppList::read(app, defaults, entries)?,
-            directory: directory(&options)?,
+            directory: directory(&options).map_err(placed)?,
             options,
             log,
             log_format,

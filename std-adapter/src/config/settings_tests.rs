@@ -37,6 +37,22 @@ fn flags_beat_the_environment_beats_the_file_beats_the_default() {
 }
 
 #[test]
+fn a_value_out_of_its_range_is_told_with_its_line() {
+    let told = |text: &str, variables: &[(&str, &str)]| {
+        load(text, variables, Default::default()).unwrap_err().to_string()
+    };
+    let text = told("host = \"::1\"\nthreads = 0\n[[apps]]\n", &[]);
+    assert!(
+        text.ends_with("/tidings.toml:2: option `threads` is 0: at least 1 is needed"),
+        "{text}"
+    );
+    let text = told("threads = 1\n", &[("TIDINGS_THREADS", "0")]);
+    assert!(text.starts_with("option `threads` is 0"), "not the file's: {text}");
+    let text = told("tls_cert = \"a.pem\"\n", &[]);
+    assert!(text.contains("/tidings.toml:1: option `tls_cert`"), "{text}");
+}
+
+#[test]
 fn without_apps_there_is_the_development_app() {
     let settings = load_file("").unwrap();
     assert!(settings.apps.apps().unwrap().is_development());
@@ -170,7 +186,7 @@ fn values_out_of_range_name_option_value_and_rule() {
         ("console_password = \"1234567\"", "option `console_password` is too short: at least 8"),
     ] {
         let error = load_file(text).unwrap_err().to_string();
-        assert!(error.starts_with(part), "{error}");
+        assert!(error.contains(&format!("tidings.toml:1: {part}")), "{error}");
     }
     for text in ["max_head_bytes = 512", "max_headers = 16", "activity_timeout = 1"] {
         assert!(load_file(text).is_ok(), "{text}");

@@ -131,6 +131,20 @@ export class Server {
     throw new Error(`tidings did not start to listen on ${this.port} (${gone ?? 'still running'}):\n${this.log}`);
   }
 
+  /** Writes another configuration, lets the running program read it, and resolves with what it logs about that. */
+  async reload(config) {
+    const before = this.log.length;
+    writeFileSync(join(this.#folder, 'tidings.toml'), config);
+    this.#child.kill('SIGHUP');
+    const deadline = Date.now() + PATIENCE_MS;
+    while (Date.now() < deadline) {
+      const told = this.log.slice(before);
+      if (/configuration (is not )?read again.*\n/.test(told)) return told;
+      await sleep(10);
+    }
+    throw new Error(`the configuration was not read again:\n${this.log}`);
+  }
+
   /** Asks the program to end (or kills it) and waits until it is gone. */
   async stop(signal = 'SIGTERM') {
     const child = this.#child;
