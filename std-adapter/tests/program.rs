@@ -195,6 +195,37 @@ fn fr_135_a_file_can_be_checked_before_it_is_served() {
 }
 
 #[test]
+fn health_finds_the_server_by_its_configuration_and_tells_why_not() {
+    let serving = Serving::start(tidings(&["serve", "--port", "0", "--shutdown-delay", "60"]));
+    let port = serving.address.port().to_string();
+    let health = |arguments: &[&str]| {
+        let arguments = [&["health"], arguments].concat();
+        let output = tidings(&arguments).env("TIDINGS_PORT", &port).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(health(&[]), (0, String::new()));
+    assert_eq!(health(&["--ready"]), (0, String::new()));
+    assert_eq!(health(&[&format!("http://127.0.0.1:{port}/ready")]), (0, String::new()));
+    let (code, line) = health(&[&format!("http://127.0.0.1:{port}/nowhere")]);
+    assert_eq!(code, 1);
+    assert!(line.contains("404"), "{line}");
+    serving.signal("TERM");
+    while serving.get("/ready").starts_with("HTTP/1.1 200") {}
+    let (code, line) = health(&["--ready"]);
+    assert_eq!(code, 1);
+    assert!(line.starts_with("tidings: http://127.0.0.1:") && line.contains(": 503 "), "{line}");
+    assert_eq!(health(&[]), (0, String::new()), "it is alive all the same");
+    drop(serving);
+    let (code, line) = health(&[]);
+    assert_eq!(code, 1);
+    assert!(line.contains("nobody answers"), "{line}");
+    let (code, line) = health(&["127.0.0.1:1"]);
+    assert_eq!(code, 2);
+    assert!(line.contains("http://"), "{line}");
+}
+
+#[test]
 fn a_configuration_file_of_soketi_is_served_as_it_is() {
     let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
     let text = r#"{"port":0,"metrics.enabled":true,"appManager.array.apps":[{"id":7,"key":"k","secret":"s"}]}"#;

@@ -1,6 +1,7 @@
 //! The `tidings` program.
 
 mod banner;
+mod health;
 mod kept;
 mod logging;
 #[cfg(feature = "sql")]
@@ -40,6 +41,7 @@ enum Command {
     #[cfg(all(feature = "bench", target_os = "linux"))]
     Bench(Box<crate::bench::BenchArgs>),
     Check(serve::CheckArgs),
+    Health(health::Args),
     #[cfg(feature = "sql")]
     Migrate(migrate::Args),
     Publish(Box<publish::Args>),
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         #[cfg(all(feature = "bench", target_os = "linux"))]
         Command::Bench(args) => crate::bench::run(&args),
         Command::Check(args) => serve::check(args),
+        Command::Health(args) => health::run(args),
         #[cfg(feature = "sql")]
         Command::Migrate(args) => migrate::run(args),
         Command::Publish(args) => publish::run(*args),
