@@ -33,9 +33,17 @@
 //! - a close frame that is written for an error has its code and no words,
 //! - the reason in the peer's close frame is checked and not handed out: it is always empty,
 //! - the short way for a message that is one frame and all there: parsing takes more instructions,
-//! - the word-wise look for ASCII: UTF-8 is checked byte by byte.
+//! - the word-wise look for ASCII: UTF-8 is checked byte by byte,
+//! - the crates for SHA-256 and HMAC in signatures: hashing takes a smaller loop here, and more time,
+//! - mistakes in the head of a response are noticed when their line has ended.
 //!
-//! Cargo joins the features of all who use a crate, so only the final program should choose it.
+//! # The feature `client-basic`
+//!
+//! `client` is the whole client. `client-basic` alone is one for a device that needs channels and their events: presence lists,
+//! sign-in, watchlists, cache misses and counts are messages that it ignores, and of a message it looks only at the members
+//! that it reads, so that not all that is no JSON is [unreadable](pusher::client::ClientEvent::Unreadable).
+//!
+//! Cargo joins the features of all who use a crate, so only the final program should choose `small`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -60,11 +68,13 @@ pub mod auth;
 pub mod channel;
 pub mod entropy;
 pub mod error;
+#[cfg(any(test, feature = "client-basic", feature = "server", feature = "small"))]
+mod hash;
 pub mod io;
 pub mod json;
 pub mod limits;
 pub mod pusher;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub mod reconnect;
 pub mod time;
 pub mod websocket;

@@ -16,6 +16,8 @@
 mod channel;
 #[cfg(feature = "encrypted")]
 mod encrypted;
+#[cfg(any(test, feature = "small"))]
+mod hmac;
 mod identity;
 mod parameters;
 mod request;

@@ -2,16 +2,24 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+#[cfg(not(feature = "small"))]
+use ::hmac::{Hmac, KeyInit, Mac};
+#[cfg(not(feature = "small"))]
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+
+#[cfg(feature = "small")]
+use super::hmac::Key;
 
 /// An app's secret, ready to sign with. Neither `Debug` nor an error shows it.
 ///
 /// The part of the work that depends on the secret alone is done once, here.
 #[derive(Clone)]
 pub struct SigningKey {
+    #[cfg(feature = "small")]
+    key: Key,
     /// `None` stands for a secret that the algorithm refuses. It refuses none.
+    #[cfg(not(feature = "small"))]
     hmac: Option<Hmac<Sha256>>,
 }
 
@@ -21,6 +29,7 @@ pub struct Signature {
     digits: [u8; 64],
 }
 
+#[cfg(not(feature = "small"))]
 impl SigningKey {
     /// Takes the secret as it is configured, as bytes.
     #[must_use]
@@ -49,6 +58,26 @@ impl SigningKey {
         let mut hmac = self.hmac.clone()?;
         pieces.iter().for_each(|piece| hmac.update(piece));
         Some(hmac.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(feature = "small")]
+impl SigningKey {
+    /// Takes the secret as it is configured, as bytes.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        Self { key: Key::new(secret) }
+    }
+
+    /// Signs what `write` passes on, piece by piece.
+    pub fn sign_with(&self, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Signature {
+        Signature::of(Some(self.key.mac(|hash| write(&mut |piece| hash.update(piece)))))
+    }
+
+    /// Signs the pieces, one after the other.
+    #[must_use]
+    pub fn sign(&self, pieces: &[&[u8]]) -> Signature {
+        self.sign_with(|put| pieces.iter().for_each(|piece| put(piece)))
     }
 }
 

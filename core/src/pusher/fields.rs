@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use crate::json::{JsonError, Kind, Limits, ObjectReader, unescape_in_place};
+use super::message::WHOLE;
+use crate::json::{JsonError, JsonErrorKind, Kind, Limits, ObjectReader, unescape_in_place};
 
 /// Where a value is. Of a string it is the inside of the literal.
 #[derive(Debug, Clone)]
@@ -14,22 +15,36 @@ pub(super) struct Field {
 /// Finds the members with these names in the object that `text` holds, of each the last.
 ///
 /// All of `text` is checked to be one JSON object.
+#[cfg(any(feature = "encrypted", feature = "server"))]
 pub(super) fn fields<const N: usize>(
     text: &str,
     names: [&str; N],
 ) -> Result<[Option<Field>; N], JsonError> {
     let mut found = [const { None }; N];
-    find(text, &names, &mut found)?;
+    find_strictly(text, &names, &mut found)?;
     Ok(found)
 }
 
+/// As [`fields`] in bytes; a basic client looks for the members alone.
+///
 /// One body of code for every number of names.
 #[inline(never)]
 pub(super) fn find(
-    text: &str,
+    text: &[u8],
     names: &[&str],
     found: &mut [Option<Field>],
 ) -> Result<(), JsonError> {
+    if !WHOLE {
+        // Where a mistake is nobody asks.
+        return find_loosely(text, names, found)
+            .ok_or(JsonError { kind: JsonErrorKind::Syntax, at: 0 });
+    }
+    let text = core::str::from_utf8(text)
+        .map_err(|error| JsonError { kind: JsonErrorKind::Utf8, at: error.valid_up_to() })?;
+    find_strictly(text, names, found)
+}
+
+fn find_strictly(text: &str, names: &[&str], found: &mut [Option<Field>]) -> Result<(), JsonError> {
     let mut object = ObjectReader::new(text, Limits::new())?;
     while let Some((name, value)) = object.next_member()? {
         let wanted =
@@ -38,16 +53,102 @@ pub(super) fn find(
         let kind = value.kind();
         let end = object.position();
         let start = end.saturating_sub(value.text().len());
-        let place = match kind {
-            Kind::String => start.saturating_add(1)..end.saturating_sub(1),
-            Kind::Array | Kind::Bool | Kind::Null | Kind::Number | Kind::Object => start..end,
-        };
-        *slot = Some(Field { kind, place });
+        *slot = Some(Field::new(kind, start..end));
     }
     Ok(())
 }
 
+/// As [`find`] without a look at what is not asked for: brackets are counted and not matched, numbers and words not
+/// checked, and names with escapes not known. `None` for what cannot be an object.
+fn find_loosely(text: &[u8], names: &[&str], found: &mut [Option<Field>]) -> Option<()> {
+    let mut at = spaces(text, 0);
+    if text.get(at) != Some(&b'{') {
+        return None;
+    }
+    loop {
+        at = spaces(text, at.wrapping_add(1));
+        match text.get(at)? {
+            b'}' => return Some(()),
+            b'"' => {}
+            _ => return None,
+        }
+        let name_end = value_end(text, at)?;
+        let name = text.get(at.wrapping_add(1)..name_end.wrapping_sub(1))?;
+        at = spaces(text, name_end);
+        if text.get(at) != Some(&b':') {
+            return None;
+        }
+        at = spaces(text, at.wrapping_add(1));
+        let end = value_end(text, at)?;
+        let kind = match text.get(at) {
+            Some(b'"') => Kind::String,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            _ => Kind::Object, // or any other: nobody asks which
+        };
+        for (wanted, slot) in names.iter().zip(found.iter_mut()) {
+            if wanted.as_bytes() == name {
+                *slot = Some(Field::new(kind, at..end));
+            }
+        }
+        at = spaces(text, end);
+        match text.get(at)? {
+            b',' => {}
+            b'}' => return Some(()),
+            _ => return None,
+        }
+    }
+}
+
+/// Where the white space ends that begins at `at`.
+#[inline(never)]
+fn spaces(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\n' | b'\r') = text.get(at) {
+        at = at.wrapping_add(1);
+    }
+    at
+}
+
+/// Where the value ends that begins at `at`, which is not empty.
+#[inline(never)]
+fn value_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    let (mut depth, mut inside) = (0_usize, false);
+    loop {
+        let byte = *text.get(end)?;
+        if inside {
+            match byte {
+                b'\\' => end = end.wrapping_add(1),
+                b'"' => inside = false,
+                _ => {}
+            }
+        } else {
+            match byte {
+                b'"' => inside = true,
+                b'{' | b'[' => depth = depth.wrapping_add(1),
+                b'}' | b']' if depth > 0 => depth = depth.wrapping_sub(1),
+                b'}' | b']' | b',' | b':' | b'\t' | b'\n' | b'\r' | b' ' if depth == 0 => {
+                    return (end > at).then_some(end);
+                }
+                _ => {}
+            }
+        }
+        end = end.wrapping_add(1);
+        if depth == 0 && !inside && matches!(byte, b'"' | b'}' | b']') {
+            return Some(end);
+        }
+    }
+}
+
 impl Field {
+    /// A value of this kind that stands there.
+    fn new(kind: Kind, at: Range<usize>) -> Self {
+        let place = match kind {
+            Kind::String => at.start.saturating_add(1)..at.end.saturating_sub(1),
+            Kind::Array | Kind::Bool | Kind::Null | Kind::Number | Kind::Object => at,
+        };
+        Self { kind, place }
+    }
+
     /// Makes it the same place in a buffer that starts `base` bytes earlier.
     pub(super) const fn offset(&mut self, base: usize) {
         let Range { start, end } = &mut self.place;

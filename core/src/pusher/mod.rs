@@ -5,7 +5,7 @@
 //! messages of both directions, [`ServerMessage`] reads those of a server; [`ConnectTarget`] and [`check_protocol`]
 //! judge a connection attempt.
 
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub mod client;
 mod closed;
 mod code;
@@ -16,7 +16,7 @@ mod fields;
 mod message;
 #[cfg(feature = "serde")]
 mod payload;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub mod rest;
 mod serial;
 #[cfg(feature = "server")]

@@ -5,13 +5,13 @@ use core::fmt;
 use serde::Deserialize;
 use serde_json_core::de::Error;
 
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 use crate::error::TxFull;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 use crate::io::TxBuf;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 use crate::json::escape_into;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 use crate::websocket::{MessageKind, write_frame};
 
 /// A payload that is not of the type that it should be.
@@ -76,7 +76,7 @@ fn is_of_another_type(error: &Error) -> bool {
 }
 
 /// Writes a client event whose payload is a value.
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub(super) fn encode_trigger_value(
     tx: &mut TxBuf<'_>,
     mask: [u8; 4],

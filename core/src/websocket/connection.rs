@@ -117,7 +117,7 @@ impl<M: Masking> Connection<M> {
     }
 
     /// Makes it a new connection, for the next transport.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "client-basic")]
     pub(crate) fn reset(&mut self, limits: Limits) {
         self.assembler = Assembler::new(limits, Delivery::Whole);
         self.sending = None;
@@ -125,7 +125,7 @@ impl<M: Masking> Connection<M> {
     }
 
     /// The key for a frame that is encoded elsewhere.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "client-basic")]
     pub(crate) fn next_key(&mut self) -> Option<[u8; 4]> {
         self.role.next_key()
     }
@@ -397,7 +397,7 @@ impl<M: Masking> Connection<M> {
     }
 }
 
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 impl<E> Connection<super::role::ClientRole<E>> {
     /// The source of the masking keys.
     pub(crate) const fn entropy(&mut self) -> &mut E {

@@ -71,7 +71,7 @@ mod machine;
 #[cfg(feature = "resume")]
 mod resume;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, feature = "client"))]
 mod tests;
 
 pub use config::ClientConfig;

@@ -3,14 +3,16 @@
 //! `data` may be a JSON string that holds the value or the value itself: servers differ. Members come in any order
 //! and unknown ones are ignored; of a name that is there twice the last counts.
 
+#[cfg(all(test, feature = "client-basic", not(any(feature = "client", feature = "server"))))]
+mod basic_tests;
 mod presence;
-#[cfg(test)]
+#[cfg(all(test, any(feature = "client", feature = "server", not(feature = "client-basic"))))]
 mod tests;
 
 use core::fmt;
 use core::ops::Range;
 
-use super::fields::{Field, fields, find, text_at};
+use super::fields::{Field, find, text_at};
 use super::{ErrorCode, Serial, SocketId};
 use crate::json::{JsonErrorKind, Kind, Limits, Raw, read_decimal};
 
@@ -158,6 +160,10 @@ impl fmt::Display for MessageError {
 
 impl core::error::Error for MessageError {}
 
+/// Whether all messages of the protocol are read; otherwise those that a basic client needs, and the others are ignored.
+pub(super) const WHOLE: bool =
+    cfg!(any(feature = "client", feature = "server", not(feature = "client-basic")));
+
 enum Name {
     Application,
     Protocol(Protocol),
@@ -184,22 +190,22 @@ enum Protocol {
 
 fn classify(event: &str) -> Name {
     Name::Protocol(match event {
-        "pusher:cache_miss" => Protocol::CacheMiss,
+        "pusher:cache_miss" if WHOLE => Protocol::CacheMiss,
         "pusher:connection_established" => Protocol::Established,
         "pusher:error" => Protocol::Error,
         "pusher:ping" => Protocol::Ping,
         "pusher:pong" => Protocol::Pong,
-        "pusher:signin_success" => Protocol::SignedIn,
+        "pusher:signin_success" if WHOLE => Protocol::SignedIn,
         "pusher:subscription_error" | "pusher_internal:subscription_error" => {
             Protocol::SubscriptionError
         }
-        "pusher_internal:member_added" => Protocol::MemberAdded,
-        "pusher_internal:member_removed" => Protocol::MemberRemoved,
+        "pusher_internal:member_added" if WHOLE => Protocol::MemberAdded,
+        "pusher_internal:member_removed" if WHOLE => Protocol::MemberRemoved,
         #[cfg(feature = "resume")]
         "pusher_internal:resumed" => Protocol::Resumed,
-        "pusher_internal:subscription_count" => Protocol::SubscriptionCount,
+        "pusher_internal:subscription_count" if WHOLE => Protocol::SubscriptionCount,
         "pusher_internal:subscription_succeeded" => Protocol::Subscribed,
-        "pusher_internal:watchlist_events" => Protocol::Watchlist,
+        "pusher_internal:watchlist_events" if WHOLE => Protocol::Watchlist,
         _ if event.starts_with("pusher:") || event.starts_with("pusher_internal:") => {
             return Name::Unknown;
         }
@@ -222,11 +228,10 @@ impl<'i> ServerMessage<'i> {
         text: &'i mut [u8],
         open: impl FnOnce(&mut [u8], Range<usize>, Range<usize>) -> Option<Range<usize>>,
     ) -> Result<Self, MessageError> {
-        let all =
-            core::str::from_utf8(text).map_err(|_| MessageError::Json(JsonErrorKind::Utf8))?;
-        let found = fields(all, ["event", "channel", "data", "user_id", "serial"]);
-        let [event, channel, data, user_id, serial] =
-            found.map_err(|error| MessageError::Json(error.kind))?;
+        let mut found = [const { None }; 5];
+        find(text, &["event", "channel", "data", "user_id", "serial"], &mut found)
+            .map_err(|error| MessageError::Json(error.kind))?;
+        let [event, channel, data, user_id, serial] = found;
         let event = string(text, event).ok_or(MessageError::EventMissing)?;
         let channel = string(text, channel);
         let name = classify(text_at(text, event.clone()));
@@ -291,7 +296,7 @@ fn subscribed<'i>(
     channel: Range<usize>,
     data: Option<Field>,
 ) -> ServerMessage<'i> {
-    let place = payload(text, data);
+    let place = if WHOLE { payload(text, data) } else { None };
     let text: &'i [u8] = text;
     let presence = place.and_then(|place| Presence::read(text_at(text, place)));
     ServerMessage::Subscribed { channel: text_at(text, channel), presence }
@@ -421,7 +426,7 @@ fn find_members(
 ) -> Option<()> {
     let place = payload(text, data)?;
     let base = place.start;
-    find(text_at(text, place), names, found).ok()?;
+    find(text.get(place)?, names, found).ok()?;
     for field in found.iter_mut().flatten() {
         field.offset(base);
     }

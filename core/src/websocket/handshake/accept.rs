@@ -1,6 +1,7 @@
 //! The proof that a server understood the handshake (RFC 6455 section 4.2.2, item 5.4).
 
-use super::digest::{base64, sha1};
+use super::digest::base64;
+use crate::hash::Hash;
 
 /// The value of Sec-WebSocket-Accept for the text of a Sec-WebSocket-Key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -8,8 +9,13 @@ pub(super) struct Accept([u8; 28]);
 
 impl Accept {
     pub(super) fn of(key: &[u8]) -> Self {
-        let mut text = [0; 28];
-        base64(&sha1(&[key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"]), &mut text);
+        let (mut digest, mut text) = ([0; 20], [0; 28]);
+        Hash::sha1(|hash| {
+            hash.update(key);
+            hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+            hash.finish(&mut digest);
+        });
+        base64(&digest, &mut text);
         Self(text)
     }
 
@@ -19,7 +25,7 @@ impl Accept {
 }
 
 /// The text of a Sec-WebSocket-Key.
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub(super) fn key_text(nonce: [u8; 16]) -> [u8; 24] {
     let mut text = [0; 24];
     base64(&nonce, &mut text);

@@ -3,7 +3,9 @@
 use core::{fmt, str};
 
 use super::accept::{Accept, key_text};
+use super::fields::has_token;
 use super::head::{HeadError, HeadLimits, ResponseHead, Version};
+use super::put_all;
 use super::scan::{is_text_only, is_token_only, target_len};
 use crate::entropy::Entropy;
 use crate::error::{SendError, TxFull, UsageError};
@@ -101,51 +103,60 @@ impl<'a> ClientHandshake<'a> {
     }
 
     fn write(&self, key: &[u8], tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
-        tx.put(b"GET ")?;
-        self.target.iter().try_for_each(|piece| tx.put(piece.as_bytes()))?;
-        tx.put(b" HTTP/1.1\r\nHost: ")?;
-        self.write_host(tx)?;
-        tx.put(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")?;
-        tx.put(key)?;
-        tx.put(b"\r\nSec-WebSocket-Version: 13\r\n")?;
+        let [first, second, third, fourth] = self.target;
+        // An IPv6 address stands in brackets (RFC 9110 section 7.2).
+        let bare_ipv6 = self.host.bytes().any(|byte| byte == b':') && !self.host.starts_with('[');
+        let (open, close): (&[u8], &[u8]) = if bare_ipv6 { (b"[", b"]") } else { (b"", b"") };
+        let mut port = [0; 6];
+        put_all(
+            tx,
+            &[
+                b"GET ",
+                first.as_bytes(),
+                second.as_bytes(),
+                third.as_bytes(),
+                fourth.as_bytes(),
+                b" HTTP/1.1\r\nHost: ",
+                open,
+                self.host.as_bytes(),
+                close,
+                self.port_text(&mut port),
+                b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
+                key,
+                b"\r\nSec-WebSocket-Version: 13\r\n",
+            ],
+        )?;
         let mut before = "Sec-WebSocket-Protocol: ";
         for protocol in self.protocols {
-            tx.put(before.as_bytes())?;
-            tx.put(protocol.as_bytes())?;
+            put_all(tx, &[before.as_bytes(), protocol.as_bytes()])?;
             before = ", ";
         }
         if !self.protocols.is_empty() {
             tx.put(b"\r\n")?;
         }
         for (name, value) in self.headers {
-            tx.put(name.as_bytes())?;
-            tx.put(b": ")?;
-            tx.put(value.as_bytes())?;
-            tx.put(b"\r\n")?;
+            put_all(tx, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"])?;
         }
         tx.put(b"\r\n")
     }
 
-    /// The host, an IPv6 address in brackets, and the port unless it is the default one (RFC 9110 section 7.2).
-    fn write_host(&self, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
-        let bare_ipv6 = self.host.contains(':') && !self.host.starts_with('[');
-        tx.put(if bare_ipv6 { b"[" } else { b"" })?;
-        tx.put(self.host.as_bytes())?;
-        tx.put(if bare_ipv6 { b"]" } else { b"" })?;
-        if self.port == if self.secure { 443 } else { 80 } {
-            return Ok(());
+    /// The port after its colon, unless it is the default one (RFC 9110 section 7.2).
+    fn port_text<'t>(&self, text: &'t mut [u8; 6]) -> &'t [u8] {
+        let mut rest = self.port;
+        if rest == if self.secure { 443 } else { 80 } {
+            return b"";
         }
-        tx.put(b":")?;
-        let mut scale = 10_000;
-        while scale > 1 && self.port < scale {
-            scale /= 10;
+        let mut start = text.len();
+        for place in text.iter_mut().rev() {
+            start = start.wrapping_sub(1);
+            if rest == 0 && start < 5 {
+                *place = b':';
+                break;
+            }
+            *place = b'0' | (rest % 10).to_le_bytes()[0];
+            rest /= 10;
         }
-        while scale > 0 {
-            let digit = self.port.checked_div(scale).unwrap_or_default() % 10;
-            tx.put(&[b'0'.wrapping_add(digit.to_le_bytes()[0])])?;
-            scale /= 10;
-        }
-        Ok(())
+        text.get(start..).unwrap_or_default()
     }
 }
 
@@ -257,38 +268,82 @@ impl AwaitingResponse<'_> {
     }
 
     fn check<'i>(&self, head: ResponseHead<'i>) -> Result<Accepted<'i>, HandshakeError> {
-        let fields = head.fields;
         if head.status != 101 {
             return Err(HandshakeError::Status(head.status));
         }
         if head.version < Version::Http11 {
             return Err(HandshakeError::Version);
         }
-        if !fields.has_token("upgrade", "websocket") {
+        let mut found = Found::default();
+        let mut fields = head.fields.iter();
+        while let Some((name, value)) = fields.next_bytes() {
+            found.note(name, value, self.accept.as_bytes());
+        }
+        if !found.upgrade {
             return Err(HandshakeError::UpgradeMissing);
         }
-        if !fields.has_token("connection", "upgrade") {
+        if !found.connection {
             return Err(HandshakeError::ConnectionMissing);
         }
-        if fields.first("sec-websocket-accept").is_none() {
+        if !found.accept {
             return Err(HandshakeError::AcceptMissing);
         }
-        if fields.all("sec-websocket-accept").any(|value| value != self.accept.as_bytes()) {
+        if found.accept_wrong {
             return Err(HandshakeError::AcceptWrong);
         }
-        if fields.tokens("sec-websocket-extensions").next().is_some() {
+        if found.extension {
             return Err(HandshakeError::ExtensionNotOffered);
         }
-        Ok(Accepted { subprotocol: self.subprotocol(&head)?, head })
+        Ok(Accepted { subprotocol: self.subprotocol(&found)?, head })
     }
 
-    fn subprotocol<'i>(&self, head: &ResponseHead<'i>) -> Result<Option<&'i str>, HandshakeError> {
-        let mut chosen = head.fields.all("sec-websocket-protocol");
-        let Some(first) = chosen.next() else { return Ok(None) };
-        let offered = self.protocols.iter().any(|name| name.as_bytes() == first);
-        if !offered || chosen.next().is_some() {
+    fn subprotocol<'i>(&self, found: &Found<'i>) -> Result<Option<&'i str>, HandshakeError> {
+        let Some(chosen) = found.protocol else { return Ok(None) };
+        let offered = self.protocols.iter().any(|name| name.as_bytes() == chosen);
+        if !offered || found.protocols {
             return Err(HandshakeError::SubprotocolNotOffered);
         }
-        str::from_utf8(first).map(Some).map_err(|_| HandshakeError::SubprotocolNotOffered)
+        str::from_utf8(chosen).map(Some).map_err(|_| HandshakeError::SubprotocolNotOffered)
+    }
+}
+
+/// What one walk over the fields finds.
+#[derive(Default)]
+struct Found<'i> {
+    upgrade: bool,
+    connection: bool,
+    accept: bool,
+    accept_wrong: bool,
+    extension: bool,
+    /// The first subprotocol, and whether there is another.
+    protocol: Option<&'i [u8]>,
+    protocols: bool,
+}
+
+impl<'i> Found<'i> {
+    fn note(&mut self, name: &[u8], value: &'i [u8], accept: &[u8]) {
+        // Chosen by its length first: most fields are none of these.
+        let (known, which) = match name.len() {
+            7 => ("upgrade", 0),
+            10 => ("connection", 1),
+            20 => ("sec-websocket-accept", 2),
+            22 => ("sec-websocket-protocol", 3),
+            24 => ("sec-websocket-extensions", 4),
+            _ => return,
+        };
+        if !name.eq_ignore_ascii_case(known.as_bytes()) {
+            return;
+        }
+        match which {
+            0 => self.upgrade |= has_token(value, "websocket"),
+            1 => self.connection |= has_token(value, "upgrade"),
+            2 => {
+                self.accept = true;
+                self.accept_wrong |= value != accept;
+            }
+            3 if self.protocol.is_none() => self.protocol = Some(value),
+            3 => self.protocols = true,
+            _ => self.extension |= value.iter().any(|b| !matches!(b, b',' | b' ' | b'\t')),
+        }
     }
 }

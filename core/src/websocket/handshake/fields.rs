@@ -58,8 +58,14 @@ impl<'i> Fields<'i> {
     /// Whether one of these [tokens](Self::tokens) is `token`; the case of letters does not matter.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|t| t.eq_ignore_ascii_case(token.as_bytes()))
+        self.all(name).any(|list| has_token(list, token))
     }
+}
+
+/// Whether one of the elements of a comma-separated list is `token`; the case of letters does not matter.
+#[inline(never)]
+pub(super) fn has_token(list: &[u8], token: &str) -> bool {
+    tokens(list).any(|t| t.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// The elements of one comma-separated list.
@@ -86,14 +92,19 @@ impl<'i> Iterator for FieldIter<'i> {
     type Item = Field<'i>;
 
     fn next(&mut self) -> Option<Field<'i>> {
+        let (name, value) = self.next_bytes()?;
+        Some(Field { name: str::from_utf8(name).ok()?, value })
+    }
+}
+
+impl<'i> FieldIter<'i> {
+    /// The next field; its name is one of ASCII.
+    pub(super) fn next_bytes(&mut self) -> Option<(&'i [u8], &'i [u8])> {
         let colon = self.rest.iter().position(|&b| b == b':')?;
         let (name, rest) = self.rest.split_at_checked(colon)?;
         let end = rest.iter().position(|&b| b == b'\n')?;
         let (value, rest) = rest.split_at_checked(end)?;
         self.rest = rest.get(1..)?;
-        Some(Field {
-            name: str::from_utf8(name).ok()?,
-            value: value.get(1..).unwrap_or_default().trim_ascii(),
-        })
+        Some((name, value.get(1..).unwrap_or_default().trim_ascii()))
     }
 }

@@ -224,6 +224,16 @@ impl<'i> ResponseHead<'i> {
     ///
     /// # Errors
     /// [`HeadError`] as soon as a line shows the mistake, or when `limits` is exceeded.
+    #[cfg(all(feature = "client-basic", feature = "small"))]
+    pub fn parse(input: &'i [u8], limits: HeadLimits) -> Result<Parse<Self>, HeadError> {
+        super::lines::parse_response(input, limits)
+    }
+
+    /// Reads the head at the front of `input`; what follows it stays with the caller.
+    ///
+    /// # Errors
+    /// [`HeadError`] as soon as a line shows the mistake, or when `limits` is exceeded.
+    #[cfg(not(all(feature = "client-basic", feature = "small")))]
     pub fn parse(input: &'i [u8], limits: HeadLimits) -> Result<Parse<Self>, HeadError> {
         parse_head(input, limits, |line| {
             let Some((version, rest)) = version(line, HeadError::StatusLine)? else {
@@ -417,6 +427,7 @@ fn version(input: &[u8], malformed: HeadError) -> Part<'_, Version> {
     }
 }
 
+#[cfg(not(all(feature = "client-basic", feature = "small")))]
 fn status(input: &[u8]) -> Part<'_, u16> {
     let digit = |b: u8| u16::from(b.wrapping_sub(b'0'));
     match input {
@@ -440,7 +451,7 @@ fn line_end(input: &[u8], wrong: HeadError) -> Result<Option<&[u8]>, HeadError> 
 }
 
 /// A head ends in CR LF CR LF: so many bytes are missing at the least.
-fn need_more<T>(input: &[u8]) -> Parse<T> {
+pub(super) fn need_more<T>(input: &[u8]) -> Parse<T> {
     let at_least = match input {
         [.., b'\r', b'\n', b'\r'] => 1,
         [_, .., b'\r', b'\n'] => 2,

@@ -31,25 +31,32 @@
 //! assert!(matches!(answer, Parse::Done { .. }));
 //! ```
 
-#[cfg(any(feature = "client", feature = "server"))]
+#[cfg(any(feature = "client-basic", feature = "server"))]
+use crate::error::TxFull;
+#[cfg(any(feature = "client-basic", feature = "server"))]
+use crate::io::TxBuf;
+
+#[cfg(any(feature = "client-basic", feature = "server"))]
 mod accept;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 mod client;
-#[cfg(any(feature = "client", feature = "server"))]
+#[cfg(any(feature = "client-basic", feature = "server"))]
 mod digest;
 mod fields;
 mod head;
+#[cfg(all(feature = "client-basic", feature = "small"))]
+mod lines;
 #[cfg(feature = "server")]
 mod refusal;
 mod scan;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(all(test, feature = "client", feature = "server"))]
+#[cfg(all(test, feature = "client-basic", feature = "server"))]
 mod tests;
 
 #[cfg(feature = "server")]
 pub use accept::accept_key;
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub use client::{Accepted, AwaitingResponse, ClientHandshake, HandshakeError};
 pub use fields::{Field, FieldIter, Fields};
 pub use head::{HeadError, HeadLimits, HeadScanner, RequestHead, ResponseHead, Version};
@@ -57,3 +64,10 @@ pub use head::{HeadError, HeadLimits, HeadScanner, RequestHead, ResponseHead, Ve
 pub use refusal::Refusal;
 #[cfg(feature = "server")]
 pub use server::UpgradeRequest;
+
+/// Appends all parts or none.
+#[cfg(any(feature = "client-basic", feature = "server"))]
+fn put_all(tx: &mut TxBuf<'_>, parts: &[&[u8]]) -> Result<(), TxFull> {
+    tx.reserve(parts.iter().fold(0, |sum, part| sum.saturating_add(part.len())))?;
+    parts.iter().try_for_each(|part| tx.put(part))
+}

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::head::HeadError;
+use super::put_all;
 use crate::error::TxFull;
 use crate::io::TxBuf;
 
@@ -64,12 +65,6 @@ impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
         Self::new(error.status(), error.reason())
     }
-}
-
-/// Appends all parts or none.
-pub(super) fn put_all(tx: &mut TxBuf<'_>, parts: &[&[u8]]) -> Result<(), TxFull> {
-    tx.reserve(parts.iter().fold(0, |sum, part| sum.saturating_add(part.len())))?;
-    parts.iter().try_for_each(|part| tx.put(part))
 }
 
 /// The fields that depend on the status, with the ends of lines round them.

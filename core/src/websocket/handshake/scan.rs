@@ -1,5 +1,8 @@
 //! Which bytes may stand where in an HTTP head.
 
+/// Whether eight bytes are looked at at once: on small devices that is not worth its code.
+const WIDE: bool = cfg!(target_pointer_width = "64");
+
 /// The length of the longest prefix that is a token (RFC 9110 section 5.6.2): a method or a field's name.
 pub(super) fn token_len(bytes: &[u8]) -> usize {
     bytes.iter().position(|&b| !is_token(b)).unwrap_or(bytes.len())
@@ -12,22 +15,25 @@ pub(super) fn target_len(bytes: &[u8]) -> usize {
 
 /// The length of the longest prefix without control characters other than the tab: a field's value.
 pub(super) fn text_len(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
-    let clean = words.iter().take_while(|w| !has_control(u64::from_ne_bytes(**w))).count();
-    let start = clean.saturating_mul(8);
+    let mut start = 0_usize;
+    if WIDE {
+        let (words, _) = bytes.as_chunks::<8>();
+        let clean = words.iter().take_while(|w| !has_control(u64::from_ne_bytes(**w))).count();
+        start = clean.saturating_mul(8);
+    }
     let tail = bytes.get(start..).unwrap_or_default();
     let more = tail.iter().position(|&b| !is_text(b)).unwrap_or(tail.len());
     start.saturating_add(more)
 }
 
 /// Whether every byte may stand in a field's value.
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub(super) fn is_text_only(bytes: &[u8]) -> bool {
     text_len(bytes) == bytes.len()
 }
 
 /// Whether `bytes` is one token and not empty.
-#[cfg(feature = "client")]
+#[cfg(feature = "client-basic")]
 pub(super) fn is_token_only(bytes: &[u8]) -> bool {
     !bytes.is_empty() && token_len(bytes) == bytes.len()
 }
@@ -38,12 +44,12 @@ const fn is_text(b: u8) -> bool {
 
 fn is_token(b: u8) -> bool {
     /// One bit for each of the 128 ASCII characters.
-    const TOKEN: [u64; 2] = token_bits();
-    TOKEN.get(usize::from(b >> 6)).is_some_and(|bits| bits >> (b & 63) & 1 == 1)
+    static TOKEN: [u32; 4] = token_bits();
+    TOKEN.get(usize::from(b >> 5)).is_some_and(|bits| bits >> (b & 31) & 1 == 1)
 }
 
-const fn token_bits() -> [u64; 2] {
-    let (mut low, mut high) = (0_u64, 0_u64);
+const fn token_bits() -> [u32; 4] {
+    let mut all = 0_u128;
     let mut b = 0_u8;
     while b < 128 {
         let token = b.is_ascii_alphanumeric()
@@ -52,15 +58,14 @@ const fn token_bits() -> [u64; 2] {
                 b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
             )
             || matches!(b, b'`' | b'|' | b'~');
-        let bit = (token as u64) << (b & 63);
-        if b < 64 {
-            low |= bit;
-        } else {
-            high |= bit;
-        }
+        all |= (token as u128) << b;
         b = b.wrapping_add(1);
     }
-    [low, high]
+    [part(all), part(all >> 32), part(all >> 64), part(all >> 96)]
+}
+
+const fn part(bits: u128) -> u32 {
+    (bits & 0xFFFF_FFFF) as u32
 }
 
 /// Whether one of the eight bytes is below 0x20 or is 0x7F; a tab counts too.

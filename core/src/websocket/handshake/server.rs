@@ -5,7 +5,8 @@ use core::str;
 use super::accept::{Accept, is_key};
 use super::fields::{Field, Fields, tokens};
 use super::head::{RequestHead, Version};
-use super::refusal::{Refusal, put_all};
+use super::put_all;
+use super::refusal::Refusal;
 use crate::error::{SendError, UsageError};
 use crate::io::TxBuf;
 
