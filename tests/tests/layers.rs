@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const GROUND: &[&str] = &["entropy", "error", "io", "limits", "time"];
+const GROUND: &[&str] = &["entropy", "error", "hash", "io", "limits", "time"];
 
 /// What each module of the core may import besides itself and the ground; the longest matching name counts.
 /// A dialect is a room of its own: none imports another.
 const LAYERS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("error", &[]),
+    ("hash", &[]),
     ("io", &[]),
     ("limits", &[]),
     ("time", &[]),
