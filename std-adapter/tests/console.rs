@@ -196,6 +196,14 @@ fn what_is_refused_is_shown_with_its_reason() {
     assert_eq!((&refused["kind"], &refused["code"]), (&json!("subscription"), &json!(401)));
     assert_eq!(refused["channel"], "private-x");
     assert!(!refused["text"].as_str().unwrap().is_empty());
+    assert_eq!(refused["request_id"], Value::Null);
+
+    let mut wrong = Request::get("/apps/id/channels").header("X-Request-Id: trace-7");
+    wrong.secret = "wrong".to_owned();
+    assert_eq!(wrong.send(address(&server)).status, 401);
+    let refused = &look(&server, "refusals?app=id")["refusals"][0];
+    assert_eq!((&refused["kind"], &refused["request_id"]), (&json!("http"), &json!("trace-7")));
+    assert_eq!(refused["path"], "/apps/id/channels");
 }
 
 #[test]

@@ -173,6 +173,7 @@ fn requests_and_refusals_are_counted_by_route_status_and_reason() {
     wrong.secret = "wrong".to_owned();
     assert_eq!(wrong.send(address(&server)).status, 401);
     assert_eq!(Request::get("/nothing").send(address(&server)).status, 404);
+    assert_eq!(Request::get("/console").send(address(&server)).status, 404);
     Client::open(&server, "/app/nobody?protocol=7").closed();
     eventually("the other way is counted", || of_app(&server, "http_calls_received_total") == 5.0);
     assert_eq!(of_app(&server, "http_received_bytes"), (4 * body.len()) as f64);
@@ -181,6 +182,7 @@ fn requests_and_refusals_are_counted_by_route_status_and_reason() {
         (r#"http_requests_total{route="events",status="200"}"#, 4.0),
         (r#"http_requests_total{route="channels",status="401"}"#, 1.0),
         (r#"http_requests_total{route="other",status="404"}"#, 1.0),
+        (r#"http_requests_total{route="console",status="404"}"#, 1.0),
         (r#"http_request_seconds_count{route="events"}"#, 4.0),
         (r#"refusals_total{app_id="id",kind="http",code="401"}"#, 1.0),
         (r#"refusals_total{app_id="",kind="http",code="404"}"#, 1.0),

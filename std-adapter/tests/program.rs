@@ -305,8 +305,8 @@ fn sighup_reads_the_configuration_again_and_drops_no_connection() {
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "the first socket is still there");
 }
 
-/// An HTTP endpoint that answers with what `list` holds, or with 500 when it holds nothing.
-fn serve_list(list: std::sync::Arc<std::sync::Mutex<String>>) -> String {
+/// An HTTP endpoint that answers with what `list` holds, or with 500 when it holds nothing, to who has the token.
+fn serve_list(list: std::sync::Arc<std::sync::Mutex<String>>, token: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/apps", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -315,7 +315,7 @@ fn serve_list(list: std::sync::Arc<std::sync::Mutex<String>>) -> String {
             let mut head = String::new();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
-            assert!(head.contains("Bearer a-token"), "{head}");
+            assert!(head.contains(&format!("Bearer {token}\r\n")), "{head}");
             let body = list.lock().unwrap().clone();
             let status = if body.is_empty() { "500 No" } else { "200 OK" };
             let length = body.len();
@@ -332,7 +332,7 @@ fn serve_list(list: std::sync::Arc<std::sync::Mutex<String>>) -> String {
 fn apps_behind_an_http_endpoint_come_and_go_while_it_serves() {
     let app = |id: u32, rest: &str| format!(r#"{{"id":{id},"key":"k{id}","secret":"s"{rest}}}"#);
     let list = std::sync::Arc::new(std::sync::Mutex::new(format!("[{}]", app(1, ""))));
-    let url = serve_list(list.clone());
+    let url = serve_list(list.clone(), "a-token");
     let mut command =
         tidings(&["serve", "--port", "0", "--apps-url", &url, "--apps-refresh", "100ms"]);
     command.env("TIDINGS_APPS_TOKEN", "a-token");
@@ -356,6 +356,51 @@ fn apps_behind_an_http_endpoint_come_and_go_while_it_serves() {
     first.set_nonblocking(true).unwrap();
     let nothing = (&first).read(&mut [0; 64]).unwrap_err();
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn sighup_turns_to_another_place_where_apps_are_kept() {
+    let app = |id: u32| format!(r#"[{{"id":{id},"key":"k{id}","secret":"s"}}]"#);
+    let list = |text: String| std::sync::Arc::new(std::sync::Mutex::new(text));
+    let (first, second) = (list(app(1)), list(String::new()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidings.toml");
+    let write = |url: &str, refresh: &str, rest: &str| {
+        let text = format!(
+            "port = 0\napps_url = \"{url}\"\napps_refresh = \"{refresh}\"\napps_token = {rest}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write(&serve_list(first, "a-token"), "60s", "\"a-token\"");
+    let mut server = Serving::start(tidings(&["serve", "--config", path.to_str().unwrap()]));
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let socket = server.socket("k1");
+
+    // It fails at first, which takes nothing away; the time to the next look is of the configuration as well.
+    let other = serve_list(second.clone(), "another");
+    write(&other, "60s", "\"another\"\napps_lookups_per_second = 7");
+    server.signal("HUP");
+    for name in ["apps_url", "apps_token"] {
+        let line = wait_for_line(&mut log, &["INFO", &format!("`{name}` has changed"), "in force"]);
+        assert!(!line.contains("another"), "{line}");
+    }
+    wait_for_line(&mut log, &["WARN", "`apps_lookups_per_second`", "next start"]);
+    wait_for_line(&mut log, &["WARN", "500", "the apps stay as they were"]);
+    server.socket("k1");
+    *second.lock().unwrap() = app(2);
+    write(&other, "100ms", "\"another\"");
+    server.signal("HUP");
+    wait_for_line(&mut log, &["INFO", "`apps_refresh` has changed", "in force"]);
+    wait_for_line(&mut log, &["apps read again", r#"added=["2"]"#, r#"removed=["1"]"#]);
+    server.socket("k2");
+    let mut rest = Vec::new();
+    (&socket).read_to_end(&mut rest).unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("4001"), "its app is gone");
+
+    std::fs::write(&path, "port = 0\n").unwrap();
+    server.signal("HUP");
+    wait_for_line(&mut log, &["WARN", "`apps_url` has changed", "next start"]);
+    server.socket("k2");
 }
 
 #[test]

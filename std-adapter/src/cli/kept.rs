@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AppOptions;
 use crate::directory::{Directory, DirectoryConfig, DirectoryError, Found};
@@ -33,24 +33,42 @@ pub(super) struct Arrival {
     pub(super) at: Instant,
 }
 
-/// Opens the directory and reads it; nothing is found where there is none.
+/// Opens the directory and reads it; nothing is found where there is none. Another one can take its place.
 ///
 /// # Errors
 /// When it cannot be read: a server without its apps would refuse everybody.
 pub(super) async fn open(
     config: Option<DirectoryConfig>,
-) -> Result<(Option<Arc<Directory>>, Found), DirectoryError> {
-    let Some(config) = config else { return Ok((None, Found::default())) };
+) -> Result<Option<(watch::Sender<Arc<Directory>>, Found)>, DirectoryError> {
+    let Some(config) = config else { return Ok(None) };
     let directory = Directory::open(config)?;
     let found = directory.read().await?.unwrap_or_default();
-    Ok((Some(Arc::new(directory)), found))
+    Ok(Some((watch::Sender::new(Arc::new(directory)), found)))
 }
 
-/// Reads all apps for ever, and passes on what it finds.
-pub(super) async fn look(directory: Arc<Directory>, news: mpsc::Sender<News>) {
+/// Reads all apps for ever, and passes on what it finds. Another directory is read at once.
+pub(super) async fn look(
+    mut directories: watch::Receiver<Arc<Directory>>,
+    news: mpsc::Sender<News>,
+) {
+    let directory = Arc::clone(&directories.borrow_and_update());
+    let mut wait = pause(&directory);
+    loop {
+        let directory = Arc::clone(&directories.borrow_and_update());
+        tokio::select! {
+            () = look_at(&directory, wait, &news) => return,
+            changed = directories.changed() => if changed.is_err() { return },
+        }
+        wait = Duration::ZERO;
+    }
+}
+
+/// Reads all apps of one directory, the first time after `wait`, until nobody hears of it any more.
+async fn look_at(directory: &Directory, mut wait: Duration, news: &mpsc::Sender<News>) {
     let mut failures = 0u32;
     loop {
-        tokio::time::sleep(directory.refresh() + jitter(directory.refresh())).await;
+        tokio::time::sleep(wait).await;
+        wait = pause(directory);
         let since = Instant::now();
         match directory.read().await {
             Ok(found) => {
@@ -73,17 +91,23 @@ pub(super) async fn look(directory: Arc<Directory>, news: mpsc::Sender<News>) {
 }
 
 /// Looks up single apps in the directory; `None` where that is not wanted.
-pub(super) fn finder(directory: &Arc<Directory>, news: &mpsc::Sender<News>) -> Option<AppFinder> {
-    if directory.lookups() == 0 {
+pub(super) fn finder(
+    directories: watch::Receiver<Arc<Directory>>,
+    news: mpsc::Sender<News>,
+) -> Option<AppFinder> {
+    let (lookups, refresh) = {
+        let directory = directories.borrow();
+        (directory.lookups(), directory.refresh())
+    };
+    if lookups == 0 {
         return None;
     }
-    let lookups = directory.lookups();
-    let unknown_for = directory.refresh().min(UNKNOWN_FOR);
-    let (directory, news) = (Arc::clone(directory), news.clone());
+    let unknown_for = refresh.min(UNKNOWN_FOR);
     // The connections of the directory belong to the thread that reads it.
     let here = Handle::current();
     let finder = AppFinder::new(move |name| {
-        let asked = here.spawn(ask(Arc::clone(&directory), news.clone(), name));
+        let directory = Arc::clone(&directories.borrow());
+        let asked = here.spawn(ask(directory, news.clone(), name));
         async move { asked.await?.map(|()| None) }
     });
     Some(finder.unknown_for(unknown_for).max_per_second(lookups))
@@ -102,8 +126,8 @@ async fn ask(
     is_done.await.map_err(|_| "the server ends".into())
 }
 
-/// Up to a tenth more, so that many servers do not look all at once.
-fn jitter(refresh: Duration) -> Duration {
+/// The time between two looks: up to a tenth more than was said, so that many servers do not look all at once.
+fn pause(directory: &Directory) -> Duration {
     let chance = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
-    refresh.mul_f64(chance / 10.0)
+    directory.refresh().mul_f64(1.0 + chance / 10.0)
 }

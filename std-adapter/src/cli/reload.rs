@@ -2,11 +2,14 @@
 //! and go.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
+
+use tokio::sync::watch;
 
 use crate::app::{AppChanges, Apps};
 use crate::config::{AppList, Compare as _, ConfigChanges, ConfigError, ServerOptions};
-use crate::directory::Found;
+use crate::directory::{Directory, DirectoryConfig, DirectoryError, Found};
 use crate::server::ServerHandle;
 
 use super::kept::{Arrival, News};
@@ -16,15 +19,11 @@ use super::serve::{self, Sources};
 /// Options of the program, beside those of the server itself, that take effect at once.
 const NOW: &[&str] = &["apps", "defaults", "log", "log_format"];
 
+/// Those that take effect at once where more apps are kept before and after.
+const DIRECTORY: &[&str] = &["apps_url", "apps_table", "apps_refresh", "apps_token"];
+
 /// Those that wait for the next start.
-const START: &[&str] = &[
-    "apps_url",
-    "apps_table",
-    "apps_refresh",
-    "apps_lookups_per_second",
-    "apps_token",
-    "otlp_endpoint",
-];
+const START: &[&str] = &["apps_lookups_per_second", "otlp_endpoint"];
 
 /// The option that sets a field of the server's configuration.
 fn option_of(field: &'static str) -> &'static str {
@@ -41,7 +40,9 @@ pub(super) struct Reload {
     pub(super) options: ServerOptions,
     /// The apps as the configuration has them.
     pub(super) list: AppList,
-    /// What was found last where more apps are kept, if they are.
+    /// Where more apps are kept, if they are.
+    pub(super) directory: Option<watch::Sender<Arc<Directory>>>,
+    /// What was found there last.
     pub(super) found: Option<Found>,
     /// Apps that were looked up there since, which are not in `found` or differ from what is there.
     pub(super) arrivals: Vec<Arrival>,
@@ -77,6 +78,7 @@ impl Reload {
         let settings = self.sources.load()?;
         let levels = serve::levels(&settings, self.dev)?;
         let format = logging::format(settings.log_format.as_deref())?;
+        let directory = self.open_other(settings.directory.as_ref())?;
         let prepared = server.prepare(&settings.server)?;
         let (apps, warnings) = self.apps(&settings.apps)?;
         let apps = server.replace_apps(&apps)?;
@@ -88,11 +90,18 @@ impl Reload {
             compared
                 .filter_map(move |(name, same)| (!same && names.contains(&name)).then_some(name))
         };
-        for name in in_force.into_iter().map(option_of).chain(changed(&self.options, NOW)) {
+        let is_kept = self.directory.is_some() && settings.directory.is_some();
+        let (now, later) = if is_kept { (DIRECTORY, &[][..]) } else { (&[][..], DIRECTORY) };
+        let now = [NOW, now].into_iter().flat_map(|names| changed(&self.options, names));
+        let later = [START, later].into_iter().flat_map(|names| changed(&self.started, names));
+        for name in in_force.into_iter().map(option_of).chain(now) {
             tracing::info!("option `{name}` has changed: it is in force now");
         }
-        for name in waiting.into_iter().chain(changed(&self.started, START)) {
+        for name in waiting.into_iter().chain(later) {
             tracing::warn!("option `{name}` has changed: it takes effect at the next start");
+        }
+        if let Some((directories, directory)) = self.directory.as_ref().zip(directory) {
+            directories.send_replace(Arc::new(directory));
         }
         self.list = settings.apps;
         self.options = settings.options;
@@ -100,6 +109,18 @@ impl Reload {
         self.log.set(&levels, format);
         tell(&apps, "configuration read again");
         Ok(())
+    }
+
+    /// Opens the directory of a new configuration if it is another one; what is in it comes with the news.
+    fn open_other(
+        &self,
+        config: Option<&DirectoryConfig>,
+    ) -> Result<Option<Directory>, DirectoryError> {
+        let Some((directories, config)) = self.directory.as_ref().zip(config) else {
+            return Ok(None);
+        };
+        let is_same = directories.borrow().config() == config;
+        if is_same { Ok(None) } else { Directory::open(config.clone()).map(Some) }
     }
 
     /// Takes in what has been learnt of the apps that are kept elsewhere.
@@ -186,7 +207,7 @@ mod tests {
     #[test]
     fn every_option_takes_effect_at_once_or_at_the_next_start() {
         let now = ServerConfig::NOW.iter().chain(ServerConfig::FILES).map(|field| option_of(field));
-        let mut now: Vec<_> = now.chain(NOW.iter().copied()).collect();
+        let mut now: Vec<_> = now.chain(NOW.iter().chain(DIRECTORY).copied()).collect();
         let mut start: Vec<_> = ServerConfig::START.iter().chain(START).copied().collect();
         let mut sorted = [&now[..], &start].concat();
         sorted.sort_unstable();

@@ -195,6 +195,7 @@ pub(super) fn run(args: Args) -> ExitCode {
         started: settings.options.clone(),
         options: settings.options.clone(),
         list: settings.apps.clone(),
+        directory: None,
         found: None,
         arrivals: Vec::new(),
         log,
@@ -253,11 +254,12 @@ async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(1, &error),
     };
-    let (directory, found) = match kept::open(settings.directory).await {
+    let opened = match kept::open(settings.directory).await {
         Ok(opened) => opened,
         Err(error) => return fail(1, &error),
     };
-    reload.found = directory.is_some().then_some(found);
+    let directories = opened.as_ref().map(|(directory, _)| directory.subscribe());
+    (reload.directory, reload.found) = opened.unzip();
     let apps = match reload.apps(&settings.apps) {
         Ok((apps, warnings)) => {
             reload::warn(&warnings);
@@ -270,7 +272,9 @@ async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
     let unix = settings.server.listen_unix.clone();
     let server =
         Server::builder().config(settings.server).checked_apps(apps).listen_as_configured();
-    let server = match directory.as_ref().and_then(|directory| kept::finder(directory, &news)) {
+    let finder =
+        directories.clone().and_then(|directories| kept::finder(directories, news.clone()));
+    let server = match finder {
         Some(finder) => server.find_apps(finder),
         None => server,
     };
@@ -289,8 +293,8 @@ async fn serve(settings: Settings, mut reload: Reload) -> ExitCode {
     let banner = banner::text(server.apps(), &places(&server), unix.as_deref(), &prefix, dev);
     let _ = io::stdout().write_all(banner.as_bytes());
 
-    if let Some(directory) = directory {
-        tokio::spawn(kept::look(directory, news));
+    if let Some(directories) = directories {
+        tokio::spawn(kept::look(directories, news));
     }
     loop {
         tokio::select! {

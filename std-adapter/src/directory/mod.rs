@@ -148,6 +148,12 @@ pub(crate) struct Directory {
     kind: Kind,
 }
 
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Directory").field(&self.config.url).finish()
+    }
+}
+
 enum Kind {
     Http(Box<http::Endpoint>),
     #[cfg(feature = "sql")]
@@ -172,6 +178,11 @@ impl Directory {
             _ => return Err(failed("this program was built without the feature `sql`".to_owned())),
         };
         Ok(Self { config, kind })
+    }
+
+    /// How it is read.
+    pub(crate) const fn config(&self) -> &DirectoryConfig {
+        &self.config
     }
 
     /// How often to look.

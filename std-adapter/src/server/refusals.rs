@@ -72,12 +72,14 @@ pub(crate) struct Refused<'a> {
     pub(crate) channel: Option<&'a str>,
     /// The path of an HTTP request, without its query.
     pub(crate) path: Option<&'a str>,
+    /// The id of that request, which its answer has too.
+    pub(crate) request_id: Option<&'a str>,
 }
 
 impl<'a> Refused<'a> {
-    /// A refusal that concerns no channel and no path.
+    /// A refusal that concerns no channel and no request.
     pub(crate) const fn new(kind: RefusalKind, code: u16, text: &'a str) -> Self {
-        Self { kind, code, text, channel: None, path: None }
+        Self { kind, code, text, channel: None, path: None, request_id: None }
     }
 }
 
@@ -99,6 +101,8 @@ pub struct Refusal {
     pub channel: Option<Box<str>>,
     /// The path of an HTTP request, without its query.
     pub path: Option<Box<str>>,
+    /// The id of that request, which the answer has in `x-request-id`; a request for a WebSocket has none.
+    pub request_id: Option<Box<str>>,
 }
 
 /// How often something was refused.
@@ -134,6 +138,7 @@ impl Refusals {
             text: beginning(refused.text).into(),
             channel: refused.channel.map(|channel| beginning(channel).into()),
             path: refused.path.map(|path| beginning(path).into()),
+            request_id: refused.request_id.map(Into::into),
         };
         let reason = (app.map(|(index, _)| index), refused.kind, refused.code);
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::ORIGIN;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tracing::field::Empty;
@@ -42,7 +43,7 @@ pub use service::Service;
 
 use super::dev;
 use super::hub::{Entry, Hub, Source};
-use super::metrics::{Made, OTHER};
+use super::metrics::{CONSOLE, FAULTS, Made, OTHER};
 use super::refusals::{RefusalKind, Refused};
 use super::steps::{STEPS, TRACES, shown};
 use crate::app::{App, Standing};
@@ -62,7 +63,7 @@ where
     let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
     let id = RequestId::new(given);
     let trace = trace(request.method(), request.uri().path(), &id);
-    let answered = answer(hub, request, note).instrument(span(&id)).instrument(trace.clone());
+    let answered = answer(hub, request, &id, note).instrument(span(&id)).instrument(trace.clone());
     let mut response = answered.await;
     trace.record("http.response.status_code", response.status().as_u16());
     if let Ok(value) = HeaderValue::from_bytes(id.as_bytes()) {
@@ -92,6 +93,7 @@ fn trace(method: &Method, path: &str, id: &RequestId) -> Span {
 async fn answer<B>(
     hub: &Hub,
     request: Request<B>,
+    id: &RequestId,
     note: impl FnOnce(&Made),
 ) -> Response<ResponseBody>
 where
@@ -102,25 +104,14 @@ where
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let call = Call { method: &parts.method, path: parts.uri.path(), query };
-    let (limit, patience) = {
-        let config = hub.config();
-        (config.max_body_bytes as usize, config.handshake_timeout)
-    };
-    if dev::is_for(hub, call.path) {
-        // A page of another origin must not make things go wrong.
-        let answer = match parts.headers.contains_key(ORIGIN) {
-            true => Err(Refusal::forbidden("faults are not for pages: ask with curl")),
-            false => body::read(&parts.headers, body, limit, patience)
-                .await
-                .and_then(|body| dev::answer(hub, call.method, &body)),
-        };
-        return answer.unwrap_or_else(|refusal| {
-            refusal.into_answer().into_response(Readers::Own).map(Into::into)
-        });
+    if dev::is_for(hub, call.path) || console::is_for(hub, call.path) {
+        let (response, route) = Box::pin(beside(hub, &parts, id, body)).await;
+        // Bytes are counted for apps, and these name none.
+        let about = About { route, ..About::default() };
+        note(&about.made(response.status().as_u16(), (0, 0), begun.elapsed()));
+        return response;
     }
-    if console::is_for(hub, call.path) {
-        return Box::pin(console::answer(hub, &parts, body)).await;
-    }
+    let (limit, patience) = body_bounds(hub);
     let (mut about, mut received) = (About::default(), 0);
     let answer = match admit_or_look_up(hub, &call, &mut about).await {
         Ok(Admission::Answered(answer)) => Ok(answer),
@@ -148,12 +139,46 @@ where
     let config = hub.config();
     let patterns = config.origins(about.app.as_deref());
     let readers = Readers::among(patterns, parts.headers.get(ORIGIN));
-    let answer = finish(hub, about.app.as_ref(), &call, answer);
+    let answer = finish(hub, about.app.as_ref(), &call, id, answer);
     let (status, bytes) = (answer.status.as_u16(), (received, answer.body.len()));
     let made = about.made(status, bytes, begun.elapsed());
     log(&call, &made);
     note(&made);
     answer.into_response(readers).map(Into::into)
+}
+
+/// Answers what is beside the API, the console and dev mode's faults, and tells which of them it was.
+async fn beside<B>(
+    hub: &Hub,
+    parts: &Parts,
+    id: &RequestId,
+    body: B,
+) -> (Response<ResponseBody>, &'static str)
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    if console::is_for(hub, parts.uri.path()) {
+        return (console::answer(hub, parts, id, body).await, CONSOLE);
+    }
+    let (limit, patience) = body_bounds(hub);
+    // A page of another origin must not make things go wrong.
+    let answer = match parts.headers.contains_key(ORIGIN) {
+        true => Err(Refusal::forbidden("faults are not for pages: ask with curl")),
+        false => body::read(&parts.headers, body, limit, patience)
+            .await
+            .and_then(|body| dev::answer(hub, &parts.method, &body)),
+    };
+    let response = answer.unwrap_or_else(|refusal| {
+        refusal.into_answer().into_response(Readers::Own).map(Into::into)
+    });
+    (response, FAULTS)
+}
+
+/// How many bytes a body may have, and how long it may take.
+fn body_bounds(hub: &Hub) -> (usize, Duration) {
+    let config = hub.config();
+    (config.max_body_bytes as usize, config.handshake_timeout)
 }
 
 /// A success that carries JSON text.
@@ -237,6 +262,7 @@ fn finish(
     hub: &Hub,
     app: Option<&Arc<App>>,
     call: &Call<'_>,
+    id: &RequestId,
     answer: Result<Answer, Refusal>,
 ) -> Answer {
     answer.unwrap_or_else(|refusal| {
@@ -244,7 +270,8 @@ fn finish(
         let reason = refusal.text();
         tracing::debug!(target: STEPS, method = %call.method, path = call.path, status, reason, "request refused");
         let refused = Refused::new(RefusalKind::Http, status, reason);
-        hub.refused(app, Refused { path: Some(call.path), ..refused });
+        let request_id = Some(id.as_str());
+        hub.refused(app, Refused { path: Some(call.path), request_id, ..refused });
         refusal.into_answer()
     })
 }

@@ -165,7 +165,7 @@ async fn answer_all(shard: &Shard, input: Vec<u8>, out: &mut Vec<u8>) -> Rest {
                     Err(refusal) => Err(refusal),
                 };
                 let _within = span.enter();
-                let answer = finish(hub, about.app.as_ref(), &call, answer);
+                let answer = finish(hub, about.app.as_ref(), &call, &id, answer);
                 write(&answer, &id, out);
                 let now = Instant::now();
                 let (status, bytes) =

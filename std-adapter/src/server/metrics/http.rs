@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use std::time::Duration;
 
 /// What requests are for, in metrics.
-pub(crate) const ROUTES: [&str; 13] = [
+pub(crate) const ROUTES: [&str; 15] = [
     "alive",
     "ready",
     "accept_traffic",
@@ -18,8 +18,16 @@ pub(crate) const ROUTES: [&str; 13] = [
     "users",
     "feed",
     "terminate",
+    CONSOLE,
+    FAULTS,
     OTHER,
 ];
+
+/// The console, its page and all that it asks for.
+pub(crate) const CONSOLE: &str = "console";
+
+/// What goes wrong on demand, in dev mode.
+pub(crate) const FAULTS: &str = "faults";
 
 /// What has no route, or one that does not count.
 pub(crate) const OTHER: &str = "other";

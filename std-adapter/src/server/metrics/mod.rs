@@ -17,7 +17,7 @@ mod traffic;
 
 pub(crate) use gather::Measured;
 pub(crate) use histogram::Histogram;
-pub(crate) use http::{Made, OTHER, Requests};
+pub(crate) use http::{CONSOLE, FAULTS, Made, OTHER, Requests};
 pub(crate) use listener::Listener;
 pub(crate) use meters::Meters;
 pub(crate) use render::text;

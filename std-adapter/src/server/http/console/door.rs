@@ -1,6 +1,7 @@
 //! Who may see the console.
 
 use super::super::answer::Refusal;
+use super::super::request_id::RequestId;
 use super::PATH;
 use crate::config::Password;
 use crate::server::hub::Hub;
@@ -37,7 +38,7 @@ pub(super) enum Entered {
 ///
 /// 404 when there is no console, 401 without the password, 429 while too many have guessed at it, 403 when dev
 /// mode is asked by another name than this machine's.
-pub(super) fn enter(hub: &Hub, headers: &HeaderMap) -> Result<Entered, Refusal> {
+pub(super) fn enter(hub: &Hub, headers: &HeaderMap, id: &RequestId) -> Result<Entered, Refusal> {
     let config = hub.config();
     let Some(password) = &config.console_password else {
         if hub.faults().is_none() {
@@ -65,6 +66,7 @@ pub(super) fn enter(hub: &Hub, headers: &HeaderMap) -> Result<Entered, Refusal> 
         tracing::warn!("wrong password for the console");
         return Err(noted(
             hub,
+            id,
             Refusal::unauthorised(
                 "this is not the password of the console: the user is admin, the password is the \
                  server's console_password",
@@ -75,9 +77,10 @@ pub(super) fn enter(hub: &Hub, headers: &HeaderMap) -> Result<Entered, Refusal> 
 }
 
 /// A refusal that an operator should see.
-fn noted(hub: &Hub, refusal: Refusal) -> Refusal {
+fn noted(hub: &Hub, id: &RequestId, refusal: Refusal) -> Refusal {
     let refused = Refused::new(RefusalKind::Http, refusal.status().as_u16(), refusal.text());
-    hub.refused(None, Refused { path: Some(PATH), ..refused });
+    let request_id = Some(id.as_str());
+    hub.refused(None, Refused { path: Some(PATH), request_id, ..refused });
     refusal
 }
 
@@ -137,8 +140,8 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
 }
 
 /// Checks that a request that changes something comes from the console's own page.
-pub(super) fn check_origin(hub: &Hub, headers: &HeaderMap) -> Result<(), Refusal> {
-    is_own(headers).map_err(|reason| noted(hub, Refusal::forbidden(reason)))
+pub(super) fn check_origin(hub: &Hub, headers: &HeaderMap, id: &RequestId) -> Result<(), Refusal> {
+    is_own(headers).map_err(|reason| noted(hub, id, Refusal::forbidden(reason)))
 }
 
 fn is_own(headers: &HeaderMap) -> Result<(), &'static str> {

@@ -10,7 +10,8 @@ mod stream;
 mod view;
 
 use super::answer::{Readers, Refusal};
-use super::{ResponseBody, body, feed};
+use super::request_id::RequestId;
+use super::{ResponseBody, body, body_bounds, feed};
 use crate::server::hub::Hub;
 use bytes::Bytes;
 use door::Entered;
@@ -67,16 +68,21 @@ fn below<'p>(hub: &Hub, path: &'p str) -> Option<&'p str> {
 }
 
 /// Answers a request for the console.
-pub(super) async fn answer<B>(hub: &Hub, parts: &Parts, body: B) -> Response<ResponseBody>
+pub(super) async fn answer<B>(
+    hub: &Hub,
+    parts: &Parts,
+    id: &RequestId,
+    body: B,
+) -> Response<ResponseBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
     let path = below(hub, parts.uri.path()).unwrap_or_default();
-    let mut response = match door::enter(hub, &parts.headers) {
+    let mut response = match door::enter(hub, &parts.headers, id) {
         Err(refusal) => refuse(path, refusal),
         Ok(entered) => {
-            let answered = attend(hub, parts, path, body).await;
+            let answered = attend(hub, parts, path, id, body).await;
             let mut response = answered.unwrap_or_else(|refusal| refuse(path, refusal));
             if let Entered::ByPassword(Some(cookie)) = entered {
                 response.headers_mut().insert(SET_COOKIE, cookie);
@@ -95,6 +101,7 @@ async fn attend<B>(
     hub: &Hub,
     parts: &Parts,
     path: &str,
+    id: &RequestId,
     body: B,
 ) -> Result<Response<ResponseBody>, Refusal>
 where
@@ -115,12 +122,9 @@ where
         },
         (&Method::POST, path) => {
             let wish = act::Wish::of(path)?;
-            door::check_origin(hub, &parts.headers)?;
+            door::check_origin(hub, &parts.headers, id)?;
             act::may(hub)?;
-            let (limit, time) = {
-                let config = hub.config();
-                (config.max_body_bytes as usize, config.handshake_timeout)
-            };
+            let (limit, time) = body_bounds(hub);
             let body = body::read(&parts.headers, body, limit, time).await?;
             act::perform(hub, wish, query, &body).await
         }

@@ -185,6 +185,7 @@ struct RefusalRow {
     text: Box<str>,
     channel: Option<Box<str>>,
     path: Option<Box<str>>,
+    request_id: Option<Box<str>>,
 }
 
 /// The latest refusals of an app, and of who named none that there is; the newest first.
@@ -199,6 +200,7 @@ fn refusals(hub: &Hub, query: &str) -> Result<Refusals, Refusal> {
         text: refusal.text,
         channel: refusal.channel,
         path: refusal.path,
+        request_id: refusal.request_id,
     });
     Ok(Refusals { refusals: rows.collect() })
 }

@@ -136,6 +136,7 @@ export async function showRefused(app) {
     const about = refusal.channel ?? refusal.path;
     const reason = make('td', {}, refusal.text);
     if (about) reason.prepend(make('span', { className: 'about' }, about), ' ');
+    if (refusal.request_id) reason.append(' ', make('span', { className: 'aside' }, `request ${refusal.request_id}`));
     return make(
       'tr', {},
       cell('', clock(refusal.at_ms), 'time'),
