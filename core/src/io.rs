@@ -88,6 +88,13 @@ impl<'b> TxBuf<'b> {
         Ok(())
     }
 
+    /// Appends bytes for which there is room.
+    #[inline(never)]
+    pub(crate) fn put_reserved(&mut self, bytes: &[u8]) {
+        let written = self.put(bytes);
+        debug_assert!(written.is_ok(), "room was checked for the whole");
+    }
+
     /// The free part of the buffer, to be filled and then [committed](Self::commit).
     #[must_use]
     pub fn spare_mut(&mut self) -> &mut [u8] {

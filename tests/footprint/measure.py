@@ -29,7 +29,7 @@ def frame(opcode, payload):
 
 
 def accepted():
-    key = base64.b64encode(keys(1, 16))
+    key = base64.b64encode(keys(0, 16))
     proof = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
     return (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n")

@@ -39,7 +39,9 @@ pub(crate) use escaped::unescape_in_place;
 pub use escaped::{Chars, EscapedJson, unescape};
 pub use raw::{Elements, Kind, Members, Raw};
 pub use reader::ObjectReader;
-pub(crate) use writer::{compact, decimal, escape, escape_twice, read_decimal};
+pub(crate) use writer::{
+    compact, decimal, decimal_before, escape, escape_twice, push_digit, read_decimal,
+};
 pub use writer::{
     compact_escape_into, compact_escaped_len, compact_into, compact_len, decimal_len, escape_into,
     escape_twice_into, escaped_len, escaped_twice_len, put_decimal,

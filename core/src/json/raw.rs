@@ -14,8 +14,9 @@ pub struct Raw<'i> {
 /// The kinds of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    // So that no field found is zeros, which are short to write.
     /// `[…]`
-    Array,
+    Array = 1,
     /// `true` or `false`
     Bool,
     /// `null`

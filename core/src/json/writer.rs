@@ -112,6 +112,13 @@ pub fn put_decimal(tx: &mut TxBuf<'_>, number: u64) -> Result<(), TxFull> {
 
 /// The decimal digits of `number`.
 pub(crate) fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let start = decimal_before(number, digits, 20);
+    digits.get(start..).unwrap_or_default()
+}
+
+/// Writes the decimal digits of `number` before `end` and tells where they start. There is room for them.
+pub(crate) fn decimal_before(number: u64, digits: &mut [u8], end: usize) -> usize {
+    let digits = digits.get_mut(..end).unwrap_or_default();
     #[cfg(target_pointer_width = "64")]
     return decimal_by_words(number, digits);
     #[cfg(not(target_pointer_width = "64"))]
@@ -119,24 +126,27 @@ pub(crate) fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
 }
 
 #[cfg(target_pointer_width = "64")]
-fn decimal_by_words(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let len = decimal_len(number);
-    let digits = digits.get_mut(..len).unwrap_or_default();
+fn decimal_by_words(mut number: u64, digits: &mut [u8]) -> usize {
+    let mut start = digits.len();
     for digit in digits.iter_mut().rev() {
         *digit = b'0' | (number % 10) as u8;
         number /= 10;
+        start = start.wrapping_sub(1);
+        if number == 0 {
+            break;
+        }
     }
-    digits
+    start
 }
 
 /// By the division that is done on paper, in halves of words: a small core has no instruction that divides 64 bits, and the
 /// routine for it is larger than this.
 #[cfg(any(test, not(target_pointer_width = "64")))]
-fn decimal_on_paper(number: u64, digits: &mut [u8; 20]) -> &[u8] {
+fn decimal_on_paper(number: u64, digits: &mut [u8]) -> usize {
     let part = |shift: u32| (number >> shift & 0xffff) as u32;
     let mut parts = [part(48), part(32), part(16), part(0)];
-    let mut first = 20usize;
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
         let mut rest = 0;
         let mut left = 0;
         for part in &mut parts {
@@ -146,25 +156,31 @@ fn decimal_on_paper(number: u64, digits: &mut [u8; 20]) -> &[u8] {
             left |= *part;
         }
         *digit = b'0' | (rest & 0xf) as u8;
-        first = at;
+        start = start.wrapping_sub(1);
         if left == 0 {
             break;
         }
     }
-    digits.get(first..).unwrap_or_default()
+    start
 }
 
 /// Reads a number of decimal digits; `None` for another text and for one beyond 64 bits.
 pub(crate) fn read_decimal(digits: &str) -> Option<u64> {
     let mut number = 0u64;
     for digit in digits.bytes() {
-        let value = digit.wrapping_sub(b'0');
-        if value > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(u64::from(value))?;
+        number = push_digit(number, digit)?;
     }
     (!digits.is_empty()).then_some(number)
+}
+
+/// The number with one digit more; `None` for what is no digit and beyond 64 bits.
+#[cfg_attr(feature = "small", inline(never))]
+pub(crate) fn push_digit(number: u64, digit: u8) -> Option<u64> {
+    let value = digit.wrapping_sub(b'0');
+    if value > 9 {
+        return None;
+    }
+    number.checked_mul(10)?.checked_add(u64::from(value))
 }
 
 /// Puts a piece for which there is room.
@@ -176,6 +192,9 @@ fn put_within(tx: &mut TxBuf<'_>, piece: &[u8]) {
 /// Hands `text` on in pieces, escaped.
 #[inline]
 pub(crate) fn escape(text: &[u8], put: &mut impl FnMut(&[u8])) {
+    if cfg!(feature = "small") {
+        return escape_bytewise(text, put);
+    }
     let mut rest = text;
     loop {
         let (plain, special) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
@@ -186,6 +205,31 @@ pub(crate) fn escape(text: &[u8], put: &mut impl FnMut(&[u8])) {
         let mut control = *br"\u0000";
         put(escape_of(byte, &mut control));
         rest = behind;
+    }
+}
+
+/// What has an escape of two bytes, and the letter of it.
+pub(super) static SHORT_ESCAPES: [(u8, u8); 7] = [
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (0x08, b'b'),
+    (0x0c, b'f'),
+    (b'\n', b'n'),
+    (b'\r', b'r'),
+    (b'\t', b't'),
+];
+
+/// As [`escape`] in few instructions.
+#[inline(never)]
+fn escape_bytewise(text: &[u8], put: &mut dyn FnMut(&[u8])) {
+    for byte in text {
+        match SHORT_ESCAPES.iter().find(|(plain, _)| plain == byte) {
+            Some((_, letter)) => put(&[b'\\', *letter]),
+            None if *byte < 0x20 => {
+                put(&[b'\\', b'u', b'0', b'0', hex_digit(byte >> 4), hex_digit(byte & 0xf)]);
+            }
+            None => put(core::slice::from_ref(byte)),
+        }
     }
 }
 
@@ -219,6 +263,9 @@ const fn hex_digit(nibble: u8) -> u8 {
 
 /// Hands a value's text on in pieces, without the white space between its tokens.
 pub(crate) fn compact(value: Raw<'_>, put: &mut impl FnMut(&[u8])) {
+    if cfg!(feature = "small") {
+        return compact_bytewise(value.text().as_bytes(), put);
+    }
     let mut rest = value.text().as_bytes();
     while !rest.is_empty() {
         let len = token_run(rest);
@@ -228,6 +275,19 @@ pub(crate) fn compact(value: Raw<'_>, put: &mut impl FnMut(&[u8])) {
         }
         let space = behind.iter().take_while(|byte| is_space(**byte)).count();
         rest = behind.get(space..).unwrap_or_default();
+    }
+}
+
+/// As [`compact`] in few instructions.
+#[inline(never)]
+fn compact_bytewise(text: &[u8], put: &mut dyn FnMut(&[u8])) {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text {
+        if inside || !is_space(*byte) {
+            put(core::slice::from_ref(byte));
+        }
+        inside ^= *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
     }
 }
 
@@ -270,11 +330,22 @@ mod tests {
         fn numbers_are_written_as_the_standard_library_does_and_read_again(number: u64, shift in 0..64u32) {
             for number in [number, number >> shift, 0, 9, 10, 65_535, 65_536, u64::MAX] {
                 let expected = std::format!("{number}");
-                let (mut first, mut second) = ([0; 20], [0; 20]);
+                let (mut first, mut second) = ([0; 20], [0u8; 20]);
                 prop_assert_eq!(decimal(number, &mut first), expected.as_bytes());
-                prop_assert_eq!(decimal_on_paper(number, &mut second), expected.as_bytes());
+                let start = decimal_on_paper(number, &mut second);
+                prop_assert_eq!(&second[start..], expected.as_bytes());
                 prop_assert_eq!(read_decimal(&expected), Some(number));
             }
+        }
+
+        #[test]
+        fn the_short_ways_write_what_the_fast_ones_write(text in "[a\\\\\"\\n\\t\\x00-\\x20\\x7fé]{0,40}", words in "([ \\n]|[0-9]|,|\"([a ]|\\\\[\\\\\"n])*\"){0,20}") {
+            let (mut fast, mut short) = (std::vec![], std::vec![]);
+            escape(text.as_bytes(), &mut |piece| fast.extend_from_slice(piece));
+            escape_bytewise(text.as_bytes(), &mut |piece| short.extend_from_slice(piece));
+            compact(Raw::trusted(&words), &mut |piece| fast.extend_from_slice(piece));
+            compact_bytewise(words.as_bytes(), &mut |piece| short.extend_from_slice(piece));
+            prop_assert_eq!(short, fast);
         }
 
         #[test]

@@ -156,13 +156,21 @@ impl Field {
     }
 
     /// Unescapes a string where it stands and returns its new place. Of another kind of value there is no string.
-    pub(super) fn unescape(self, buffer: &mut [u8]) -> Option<Range<usize>> {
+    #[cfg(any(feature = "encrypted", feature = "server"))]
+    pub(super) fn unescape(mut self, buffer: &mut [u8]) -> Option<Range<usize>> {
+        self.unescape_in_place(buffer).then_some(self.place)
+    }
+
+    /// Unescapes a string where it stands and makes this the place of the outcome; false for another kind of value.
+    pub(super) fn unescape_in_place(&mut self, buffer: &mut [u8]) -> bool {
         if self.kind != Kind::String {
-            return None;
+            return false;
         }
-        // The literal was checked, so its escapes are whole.
-        let len = unescape_in_place(buffer.get_mut(self.place.clone())?).ok()?;
-        Some(self.place.start..self.place.start.saturating_add(len))
+        let literal = buffer.get_mut(self.place.clone()).unwrap_or_default();
+        // The strict reader has checked the literal, so that its escapes are whole.
+        let Ok(len) = unescape_in_place(literal) else { return false };
+        self.place.end = self.place.start.saturating_add(len);
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use core::ops::Deref;
 
 use crate::error::TxFull;
 use crate::io::TxBuf;
-use crate::json::{decimal, read_decimal};
+use crate::json::{decimal_before, push_digit};
 
 /// The id that the server gives a connection: two numbers with a dot between, such as `123.456`.
 ///
@@ -37,26 +37,38 @@ impl SocketId {
     /// # Errors
     /// [`SocketIdError`] tells a text that is no id from one that only cannot be an id of this server.
     pub fn parse(text: &str) -> Result<Self, SocketIdError> {
-        let (first, second) = text.split_once('.').ok_or(SocketIdError::Malformed)?;
-        for part in [first, second] {
-            if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        let bytes = text.as_bytes();
+        let mut numbers = [0; 2];
+        let (mut at, mut foreign) = (0_usize, false);
+        for number in &mut numbers {
+            let start = at;
+            while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+                // With a leading zero the text would not be the one that signatures are made over.
+                foreign |= at > start && *number == 0;
+                match push_digit(*number, *digit) {
+                    Some(longer) => *number = longer,
+                    None => foreign = true,
+                }
+                at = at.wrapping_add(1);
+            }
+            let end = if start == 0 { bytes.get(at) == Some(&b'.') } else { at == bytes.len() };
+            if at == start || !end {
                 return Err(SocketIdError::Malformed);
             }
+            at = at.wrapping_add(1);
         }
-        Ok(Self { first: number(first)?, second: number(second)? })
+        let [first, second] = numbers;
+        if foreign { Err(SocketIdError::Foreign) } else { Ok(Self { first, second }) }
     }
 
     /// The text, in a small buffer of its own.
     #[must_use]
     #[inline(never)] // a small device has its stack back before the text is signed
     pub fn as_text(self) -> SocketIdText {
-        let mut bytes = [0; Self::MAX_LEN];
-        let mut tx = TxBuf::new(&mut bytes);
-        // The buffer holds the longest text.
-        let written = self.encode(&mut tx);
-        debug_assert!(written.is_ok());
-        let len = tx.len();
-        SocketIdText { bytes, len }
+        let mut bytes = [b'.'; Self::MAX_LEN];
+        let dot = decimal_before(self.second, &mut bytes, Self::MAX_LEN).saturating_sub(1);
+        let start = decimal_before(self.first, &mut bytes, dot);
+        SocketIdText { bytes, start }
     }
 
     /// Appends the text.
@@ -64,21 +76,8 @@ impl SocketId {
     /// # Errors
     /// [`TxFull`] when it does not fit; nothing is written then.
     pub fn encode(self, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
-        let (mut first, mut second) = ([0; 20], [0; 20]);
-        let (first, second) = (decimal(self.first, &mut first), decimal(self.second, &mut second));
-        tx.reserve(first.len().saturating_add(1).saturating_add(second.len()))?;
-        tx.put(first)?;
-        tx.put(b".")?;
-        tx.put(second)
+        tx.put(self.as_text().as_bytes())
     }
-}
-
-fn number(digits: &str) -> Result<u64, SocketIdError> {
-    // With a leading zero the text would not be the one that signatures are made over.
-    if digits.len() > 1 && digits.starts_with('0') {
-        return Err(SocketIdError::Foreign);
-    }
-    read_decimal(digits).ok_or(SocketIdError::Foreign)
 }
 
 impl fmt::Display for SocketId {
@@ -90,15 +89,16 @@ impl fmt::Display for SocketId {
 /// The text of a [`SocketId`].
 #[derive(Clone, Copy)]
 pub struct SocketIdText {
+    /// The text stands at their end.
     bytes: [u8; SocketId::MAX_LEN],
-    len: usize,
+    start: usize,
 }
 
 impl Deref for SocketIdText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        let bytes = self.bytes.get(self.start..).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default()
     }
 }

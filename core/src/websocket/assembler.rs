@@ -18,6 +18,29 @@ const ALWAYS_MOVED: usize = 4096;
 /// of a gap pays for at most 8 bytes moved, so that all moving is linear in the input.
 const GAP_SHARE: usize = 8;
 
+/// The length of a frame or a message. Small devices do without the half that no message of theirs reaches: there a frame or
+/// a message of 4 GiB always ends the connection.
+#[cfg(not(feature = "small"))]
+pub(super) type Size = u64;
+#[cfg(feature = "small")]
+pub(super) type Size = u32;
+
+/// The length as it is told.
+#[cfg(not(feature = "small"))]
+pub(super) const fn told(size: Size) -> u64 {
+    size
+}
+#[cfg(feature = "small")]
+pub(super) const fn told(size: Size) -> u64 {
+    size as u64
+}
+
+/// The length of a part of a message: no longer than the message.
+#[inline]
+fn size_of_part(bytes: usize) -> Size {
+    Size::try_from(bytes).unwrap_or(Size::MAX)
+}
+
 /// How messages are handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
@@ -39,13 +62,37 @@ enum Open {
     Failed(PeerError),
 }
 
-/// What was found, as places in the input.
-pub(super) enum Found {
-    Need { at_least: usize },
-    Advanced { consumed: usize },
-    Data { kind: MessageKind, offset: u64, last: bool, payload: Range<usize>, consumed: usize },
-    Control { opcode: Opcode, payload: Range<usize>, consumed: usize },
-    Skipped { size: u64, consumed: usize },
+/// What was found.
+pub(super) struct Found {
+    pub(super) what: What,
+    /// Bytes to drop from the front of the input.
+    pub(super) consumed: usize,
+    /// The place in the input of what was found.
+    pub(super) payload: Range<usize>,
+}
+
+/// What a step finds.
+pub(super) enum What {
+    /// Nothing more is to be had from so little input.
+    Need {
+        at_least: usize,
+    },
+    Advanced,
+    Data {
+        kind: MessageKind,
+        offset: Size,
+        last: bool,
+    },
+    Control(Opcode),
+    Skipped {
+        size: Size,
+    },
+}
+
+impl Found {
+    const fn without_payload(what: What, consumed: usize) -> Self {
+        Self { what, consumed, payload: 0..0 }
+    }
 }
 
 /// The state between two steps.
@@ -63,9 +110,9 @@ pub(super) struct Assembler {
     /// Bytes behind them that are done with; 0 when nothing is joined.
     gap: usize,
     /// Payload bytes of the frame under way that have not been seen; 0 between frames.
-    remaining: u64,
+    remaining: Size,
     /// The length of the message under way, as far as its headers have told.
-    size: u64,
+    size: Size,
     /// The mask of the frame under way, if it has one.
     mask: Option<Mask>,
     open: Open,
@@ -149,7 +196,8 @@ impl Assembler {
     }
 
     /// The way for every case.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "small"), inline(never))]
+    #[cfg_attr(feature = "small", inline(always))]
     pub(super) fn take_any(&mut self, role: Role, input: &mut [u8]) -> Result<Found, PeerError> {
         if let Open::Failed(error) = self.open {
             return Err(error);
@@ -196,8 +244,9 @@ impl Assembler {
             (Some(_), false) => return Err(PeerError::MessageInterrupted),
             (None, true) => return Err(PeerError::ContinuationUnexpected),
         }
-        self.size = self.size.saturating_add(header.len);
-        if self.size > u64::from(self.limits.max_message) {
+        let len = Size::try_from(header.len).map_err(|_| PeerError::MessageTooBig)?;
+        self.size = self.size.checked_add(len).ok_or(PeerError::MessageTooBig)?;
+        if self.size > Size::from(self.limits.max_message) {
             match self.limits.oversize {
                 Oversize::Close => return Err(PeerError::MessageTooBig),
                 Oversize::Skip => {
@@ -209,7 +258,7 @@ impl Assembler {
                 }
             }
         }
-        self.remaining = header.len;
+        self.remaining = len;
         self.fin = header.fin;
         self.mask = header.mask.map(Mask::new);
         Ok(())
@@ -237,7 +286,7 @@ impl Assembler {
             self.gap = end.wrapping_sub(self.joined);
             0
         };
-        Found::Control { opcode: header.opcode, payload: start..end, consumed }
+        Found { what: What::Control(header.opcode), consumed, payload: start..end }
     }
 
     /// The part of the frame's payload that is there.
@@ -245,7 +294,7 @@ impl Assembler {
         let at = self.joined.wrapping_add(self.gap);
         let unread = input.len().saturating_sub(at);
         let fresh = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(unread);
-        self.remaining = self.remaining.wrapping_sub(fresh as u64);
+        self.remaining = self.remaining.wrapping_sub(size_of_part(fresh));
         let complete = self.remaining == 0 && self.fin;
         let kind = match self.open {
             Open::Text => MessageKind::Text,
@@ -262,7 +311,7 @@ impl Assembler {
         let ready = self.joined.wrapping_sub(usize::from(self.tail));
         if complete || (self.delivery == Delivery::Pieces && ready > 0) {
             let seen = self.size.wrapping_sub(self.remaining);
-            let offset = seen.wrapping_sub(self.joined as u64);
+            let offset = seen.wrapping_sub(size_of_part(self.joined));
             let end = base.wrapping_add(ready);
             let mut consumed = end;
             self.joined = usize::from(self.tail);
@@ -273,10 +322,11 @@ impl Assembler {
             if complete {
                 self.open = Open::None;
             }
-            return Ok(Found::Data { kind, offset, last: complete, payload: base..end, consumed });
+            let what = What::Data { kind, offset, last: complete };
+            return Ok(Found { what, consumed, payload: base..end });
         }
         if self.remaining == 0 || base > 0 {
-            return Ok(Found::Advanced { consumed: base });
+            return Ok(Found::without_payload(What::Advanced, base));
         }
         let at_least = match self.delivery {
             Delivery::Whole => usize::try_from(self.remaining).unwrap_or(usize::MAX),
@@ -300,13 +350,12 @@ impl Assembler {
 
         // The gap goes before the message or behind it, whichever moves less.
         let mut base = 0;
+        let (mut from, mut to, mut len) = (at, self.joined, fresh);
         if self.joined <= fresh {
-            base = self.gap;
-            self.gap = 0;
-            move_within(input, 0, base, self.joined);
-        } else {
-            move_within(input, at, self.joined, fresh);
+            base = core::mem::take(&mut self.gap);
+            (from, to, len) = (0, base, self.joined);
         }
+        move_within(input, from, to, len);
         let joined_end = base.wrapping_add(self.joined);
         self.joined = self.joined.wrapping_add(fresh);
 
@@ -323,23 +372,32 @@ impl Assembler {
         self.gap = 0;
         if complete {
             self.open = Open::None;
-            return Found::Skipped { size: self.size, consumed: end };
+            return Found::without_payload(What::Skipped { size: self.size }, end);
         }
-        if end > 0 { Found::Advanced { consumed: end } } else { Found::Need { at_least: 1 } }
+        let what = if end > 0 { What::Advanced } else { What::Need { at_least: 1 } };
+        Found::without_payload(what, end)
     }
 
     /// Nothing more can be done with the input: gives the gap's room back if that is worth the move, else
     /// asks for input.
-    #[cold]
+    #[inline(always)]
     fn starve(&mut self, input: &mut [u8], at_least: usize) -> Found {
-        let worth = self.joined <= ALWAYS_MOVED || self.gap >= self.joined / GAP_SHARE;
-        if self.gap > 0 && worth {
-            let consumed = self.gap;
-            self.gap = 0;
-            move_within(input, 0, consumed, self.joined);
-            return Found::Advanced { consumed };
+        let consumed = self.close_gap(input);
+        let what = if consumed > 0 { What::Advanced } else { What::Need { at_least } };
+        Found::without_payload(what, consumed)
+    }
+
+    /// Moves what is joined up to what has not been seen, if that is worth it, and tells by how much.
+    #[cold]
+    #[inline(never)]
+    fn close_gap(&mut self, input: &mut [u8]) -> usize {
+        let gap = self.gap;
+        if self.joined > ALWAYS_MOVED && gap < self.joined / GAP_SHARE {
+            return 0;
         }
-        Found::Need { at_least }
+        self.gap = 0;
+        move_within(input, 0, gap, self.joined);
+        gap
     }
 }
 

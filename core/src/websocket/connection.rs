@@ -1,11 +1,12 @@
 //! One end of an open WebSocket: decoder, encoder and closing handshake together.
 
-use super::assembler::{Assembler, Delivery, Found};
+use super::assembler::{Assembler, Delivery, Found, What, told};
 use super::close::{self, CloseCode};
 use super::encoder::{encode_control, encode_frame, write_frame};
 use super::error::PeerError;
 use super::frame::Piece;
 use super::header::MAX_CONTROL;
+use super::mask::Mask;
 use super::opcode::{MessageKind, Opcode};
 use super::role::Masking;
 use crate::error::{SendError, TxFull, UsageError};
@@ -130,6 +131,12 @@ impl<M: Masking> Connection<M> {
         self.role.next_key()
     }
 
+    /// The mask for the next frame.
+    #[inline(always)]
+    fn next_mask(&mut self) -> Option<Mask> {
+        self.role.next_key().map(Mask::new)
+    }
+
     /// Where the closing handshake stands.
     #[must_use]
     pub const fn state(&self) -> State {
@@ -173,60 +180,44 @@ impl<M: Masking> Connection<M> {
             State::RemoteClosing | State::Closed => return Ok(discard(input.len())),
         }
         let open = self.state == State::Open;
-        let (consumed, event) = match self.assembler.take_any(M::ROLE, input)? {
-            Found::Need { at_least } => return Ok(Step::need_input(at_least)),
-            Found::Control { opcode: Opcode::Close, payload, consumed } => {
-                let payload = input.get(payload).unwrap_or_default();
+        let Found { what, consumed, payload } = self.assembler.take_any(M::ROLE, input)?;
+        let payload = input.get_mut(payload).unwrap_or_default();
+        let event = match what {
+            What::Need { at_least } => return Ok(Step::need_input(at_least)),
+            What::Control(Opcode::Close) => {
                 let (code, reason) =
                     close::parse_body(payload).map_err(|error| self.assembler.fail(error))?;
                 if open {
-                    self.answer(tx, Opcode::Close, code, &[]);
+                    // The code alone is sent back.
+                    let code = payload.get(..2).unwrap_or_default();
+                    self.answer(tx, Opcode::Close, code);
                     self.state = State::RemoteClosing;
                 } else {
                     self.state = State::Closed;
                 }
-                (consumed, Event::Closed { code, reason })
+                Event::Closed { code, reason }
             }
-            Found::Advanced { consumed } => return Ok(Step::advanced(consumed)),
+            What::Advanced => return Ok(Step::advanced(consumed)),
             // Behind our close frame only the peer's matters, and nothing is sent.
-            Found::Data { consumed, .. }
-            | Found::Control { consumed, .. }
-            | Found::Skipped { consumed, .. }
-                if !open =>
-            {
-                return Ok(Step::advanced(consumed));
+            _ if !open => return Ok(Step::advanced(consumed)),
+            What::Data { kind, offset: 0, last: true } => Event::Message { kind, payload },
+            What::Data { kind, offset, last } => {
+                Event::Piece(Piece { kind, offset: told(offset), last, payload })
             }
-            Found::Data { kind, offset, last, payload, consumed } => {
-                let payload = input.get_mut(payload).unwrap_or_default();
-                if last && offset == 0 {
-                    (consumed, Event::Message { kind, payload })
-                } else {
-                    (consumed, Event::Piece(Piece { kind, offset, last, payload }))
-                }
+            What::Control(Opcode::Ping) => {
+                self.answer(tx, Opcode::Pong, payload);
+                Event::Ping(payload)
             }
-            Found::Control { opcode, payload, consumed } => {
-                let payload = input.get(payload).unwrap_or_default();
-                if opcode == Opcode::Ping {
-                    self.answer(tx, Opcode::Pong, None, payload);
-                    (consumed, Event::Ping(payload))
-                } else {
-                    (consumed, Event::Pong(payload))
-                }
-            }
-            Found::Skipped { size, consumed } => (consumed, Event::Skipped { size }),
+            What::Control(_) => Event::Pong(payload),
+            What::Skipped { size } => Event::Skipped { size: told(size) },
         };
         Ok(Step::event(consumed, event))
     }
 
     /// Writes an answer for which there is room.
-    fn answer(
-        &mut self,
-        tx: &mut TxBuf<'_>,
-        opcode: Opcode,
-        code: Option<CloseCode>,
-        payload: &[u8],
-    ) {
-        let written = encode_control(tx, self.role.next_key(), opcode, code, payload);
+    #[inline(never)]
+    fn answer(&mut self, tx: &mut TxBuf<'_>, opcode: Opcode, payload: &[u8]) {
+        let written = encode_control(tx, self.next_mask(), opcode, [payload, &[]]);
         debug_assert!(written.is_ok(), "room was checked before the step");
     }
 
@@ -250,8 +241,9 @@ impl<M: Masking> Connection<M> {
     /// there is room for it.
     pub fn fail(&mut self, error: PeerError, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
         if self.state == State::Open && error.close_code().is_sendable() {
-            let (code, reason) = (Some(error.close_code()), error.close_reason().as_bytes());
-            encode_control(tx, self.role.next_key(), Opcode::Close, code, reason)?;
+            let code = error.close_code().as_u16().to_be_bytes();
+            let payload = [&code[..], error.close_reason().as_bytes()];
+            encode_control(tx, self.next_mask(), Opcode::Close, payload)?;
         }
         self.state = State::Closed;
         Ok(())
@@ -277,7 +269,8 @@ impl<M: Masking> Connection<M> {
         if reason.len() > MAX_REASON {
             return Err(UsageError::ReasonTooLong.into());
         }
-        encode_control(tx, self.role.next_key(), Opcode::Close, Some(code), reason.as_bytes())?;
+        let code = code.as_u16().to_be_bytes();
+        encode_control(tx, self.next_mask(), Opcode::Close, [&code, reason.as_bytes()])?;
         self.state = State::LocalClosing;
         // What still comes is thrown away, so it need not be joined.
         self.assembler.hand_out_pieces();
@@ -378,7 +371,7 @@ impl<M: Masking> Connection<M> {
         if payload.len() > MAX_CONTROL {
             return Err(UsageError::ControlTooLong.into());
         }
-        Ok(encode_control(tx, self.role.next_key(), opcode, None, payload)?)
+        Ok(encode_control(tx, self.next_mask(), opcode, [payload, &[]])?)
     }
 
     fn check_open(&self) -> Result<(), UsageError> {

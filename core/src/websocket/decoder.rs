@@ -1,6 +1,6 @@
 //! Frames and messages out of the input, in place.
 
-use super::assembler::{Assembler, Delivery, Found};
+use super::assembler::{Assembler, Delivery, Found, What, told};
 use super::close;
 use super::error::PeerError;
 use super::frame::{Frame, Piece};
@@ -109,28 +109,22 @@ impl Decoder {
     }
 
     fn decode_any<'i>(&mut self, input: &'i mut [u8]) -> Result<Step<Frame<'i>>, PeerError> {
-        Ok(match self.assembler.take_any(self.role, input)? {
-            Found::Need { at_least } => Step::need_input(at_least),
-            Found::Advanced { consumed } => Step::advanced(consumed),
-            Found::Skipped { size, consumed } => Step::event(consumed, Frame::Skipped { size }),
-            Found::Data { kind, offset, last, payload, consumed } => {
-                let payload = input.get_mut(payload).unwrap_or_default();
-                Step::event(consumed, Frame::Data(Piece { kind, offset, last, payload }))
+        let Found { what, consumed, payload } = self.assembler.take_any(self.role, input)?;
+        let payload = input.get_mut(payload).unwrap_or_default();
+        let frame = match what {
+            What::Need { at_least } => return Ok(Step::need_input(at_least)),
+            What::Advanced => return Ok(Step::advanced(consumed)),
+            What::Skipped { size } => Frame::Skipped { size: told(size) },
+            What::Data { kind, offset, last } => {
+                Frame::Data(Piece { kind, offset: told(offset), last, payload })
             }
-            Found::Control { opcode, payload, consumed } => {
-                let payload = input.get(payload).unwrap_or_default();
-                let frame = match opcode {
-                    Opcode::Ping => Frame::Ping(payload),
-                    Opcode::Pong => Frame::Pong(payload),
-                    Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
-                        match close::parse_body(payload) {
-                            Ok((code, reason)) => Frame::Close { code, reason },
-                            Err(error) => return Err(self.assembler.fail(error)),
-                        }
-                    }
-                };
-                Step::event(consumed, frame)
-            }
-        })
+            What::Control(Opcode::Ping) => Frame::Ping(payload),
+            What::Control(Opcode::Pong) => Frame::Pong(payload),
+            What::Control(_) => match close::parse_body(payload) {
+                Ok((code, reason)) => Frame::Close { code, reason },
+                Err(error) => return Err(self.assembler.fail(error)),
+            },
+        };
+        Ok(Step::event(consumed, frame))
     }
 }

@@ -1,6 +1,5 @@
 //! Frames into the output buffer: whole or not at all.
 
-use super::close::CloseCode;
 use super::header::Header;
 use super::mask::Mask;
 use super::opcode::{MessageKind, Opcode};
@@ -22,6 +21,9 @@ pub fn encode_frame(
     fin: bool,
     payload: &[u8],
 ) -> Result<(), TxFull> {
+    if cfg!(feature = "small") {
+        return encode_joined(tx, mask.map(Mask::new), opcode, fin, [payload, &[]]);
+    }
     let header = Header { fin, opcode, mask, len: payload.len() as u64 };
     let body =
         header.write(tx.spare_mut()).and_then(|rest| rest.split_at_mut_checked(payload.len()));
@@ -37,32 +39,62 @@ pub fn encode_frame(
     Ok(())
 }
 
-/// Appends a control frame whose payload is a close code, if there is one, and `rest`: at most 125 bytes
-/// in all, which the caller has checked. All of it or nothing.
-#[inline(never)]
+/// Appends a control frame whose payload comes in two parts: at most 125 bytes in all, which the caller has checked.
+/// All of it or nothing.
 pub(crate) fn encode_control(
     tx: &mut TxBuf<'_>,
-    mask: Option<[u8; 4]>,
+    mask: Option<Mask>,
     opcode: Opcode,
-    code: Option<CloseCode>,
-    rest: &[u8],
+    payload: [&[u8]; 2],
 ) -> Result<(), TxFull> {
-    let code = code.map(|code| code.as_u16().to_be_bytes());
-    let code = code.as_ref().map_or(&[][..], <[u8; 2]>::as_slice);
-    let len = code.len().wrapping_add(rest.len());
-    let header = Header { fin: true, opcode, mask, len: len as u64 };
-    let key = mask.as_ref().map_or(&[][..], <[u8; 4]>::as_slice);
-    let head = key.len().wrapping_add(2);
-    tx.reserve(head.wrapping_add(len))?;
-    let start = tx.len().wrapping_add(head);
-    tx.put(&header.short_form())?;
-    tx.put(key)?;
-    tx.put(code)?;
-    tx.put(rest)?;
-    if let Some(key) = mask {
-        Mask::new(key).apply(tx.written_mut(start));
-    }
+    encode_joined(tx, mask, opcode, true, payload)
+}
+
+/// Appends a frame whose payload comes in two parts: the shortest way, not the fastest. All of it or nothing.
+#[inline(never)]
+fn encode_joined(
+    tx: &mut TxBuf<'_>,
+    mask: Option<Mask>,
+    opcode: Opcode,
+    fin: bool,
+    [first, second]: [&[u8]; 2],
+) -> Result<(), TxFull> {
+    let len = first.len().saturating_add(second.len());
+    let start = begin_frame(tx, mask, opcode, fin, len)?;
+    tx.put_reserved(first);
+    tx.put_reserved(second);
+    mask_from(tx, mask, start);
     Ok(())
+}
+
+/// Appends the header of a frame for whose whole there is room, and tells where its payload starts.
+#[inline(never)]
+pub(crate) fn begin_frame(
+    tx: &mut TxBuf<'_>,
+    mask: Option<Mask>,
+    opcode: Opcode,
+    fin: bool,
+    len: usize,
+) -> Result<usize, TxFull> {
+    let mask = mask.map(Mask::bytes);
+    let header = Header { fin, opcode, mask, len: len as u64 };
+    let key = mask.as_ref().map_or(&[][..], <[u8; 4]>::as_slice);
+    let (start, mut bytes) = (header.first_two(), [0; 8]);
+    let long = header.long_len(&mut bytes);
+    let head = start.len().wrapping_add(long.len()).wrapping_add(key.len());
+    tx.reserve(head.saturating_add(len))?;
+    tx.put_reserved(&start);
+    tx.put_reserved(long);
+    tx.put_reserved(key);
+    Ok(tx.len())
+}
+
+/// Masks a payload that is all written.
+#[inline(never)]
+pub(crate) fn mask_from(tx: &mut TxBuf<'_>, mask: Option<Mask>, start: usize) {
+    if let Some(mut mask) = mask {
+        mask.apply(tx.written_mut(start));
+    }
 }
 
 /// Appends a whole message whose payload `write` makes, so that its length need not be known before.

@@ -97,6 +97,9 @@ impl Header {
     /// bytes that break it are there.
     #[inline]
     pub fn parse(input: &[u8]) -> Result<Parse<Self>, PeerError> {
+        if cfg!(feature = "small") {
+            return Self::parse_bytewise(input);
+        }
         let Some((&[first, second], rest)) = input.split_first_chunk::<2>() else {
             return Self::parse_first(input);
         };
@@ -143,6 +146,44 @@ impl Header {
         Ok(Parse::Done { value, consumed: taken.wrapping_add(4) })
     }
 
+    /// As [`parse`](Self::parse) in few instructions.
+    #[inline]
+    fn parse_bytewise(input: &[u8]) -> Result<Parse<Self>, PeerError> {
+        let [first, rest @ ..] = input else { return Ok(missing(2, input)) };
+        let opcode = check_first(*first)?;
+        let [second, rest @ ..] = rest else { return Ok(missing(1, rest)) };
+        let short = second & !MASKED;
+        if opcode.is_control() && short > 125 {
+            return Err(PeerError::ControlTooLong);
+        }
+        let (long, least) = match short {
+            LEN_16 => (2, 126),
+            LEN_64 => (8, 0x1_0000),
+            _ => (0, 0),
+        };
+        let Some((bytes, behind)) = rest.split_at_checked(long) else {
+            return Ok(missing(long, rest));
+        };
+        let mut len = if long == 0 { u64::from(short) } else { 0 };
+        for byte in bytes {
+            len = len << 8 | u64::from(*byte);
+        }
+        if len > MAX_LEN {
+            return Err(PeerError::LengthTopBit);
+        }
+        if len < least {
+            return Err(PeerError::LengthNotMinimal);
+        }
+        let mut header = Self { fin: first & FIN != 0, opcode, mask: None, len };
+        let mut consumed = long.wrapping_add(2);
+        if second & MASKED != 0 {
+            let Some(key) = behind.first_chunk::<4>() else { return Ok(missing(4, behind)) };
+            header.mask = Some(*key);
+            consumed = consumed.wrapping_add(4);
+        }
+        Ok(Parse::Done { value: header, consumed })
+    }
+
     /// Judges a header of which at most the first byte is there.
     #[cold]
     fn parse_first(input: &[u8]) -> Result<Parse<Self>, PeerError> {
@@ -167,26 +208,42 @@ impl Header {
         Ok(())
     }
 
-    /// The first two bytes of a header whose length is at most 125.
+    /// The first two bytes.
     #[inline]
-    pub(crate) const fn short_form(&self) -> [u8; 2] {
+    pub(crate) const fn first_two(&self) -> [u8; 2] {
         let fin = if self.fin { FIN } else { 0 };
         let masked = if self.mask.is_some() { MASKED } else { 0 };
         let [.., len] = self.len.to_be_bytes();
+        let len = match self.len {
+            0..=125 => len,
+            126..=0xFFFF => LEN_16,
+            _ => LEN_64,
+        };
         [fin | self.opcode.bits(), masked | len]
+    }
+
+    /// The length behind them, if it does not fit there.
+    pub(crate) fn long_len<'b>(&self, bytes: &'b mut [u8; 8]) -> &'b [u8] {
+        *bytes = self.len.to_be_bytes();
+        let from = match self.len {
+            0..=125 => 8,
+            126..=0xFFFF => 6,
+            _ => 0,
+        };
+        bytes.get(from..).unwrap_or_default()
     }
 
     /// Writes the header at the start of `out` and returns what is behind it.
     #[inline]
     pub(crate) fn write<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
-        let [first, _] = self.short_form();
-        let masked = if self.mask.is_some() { MASKED } else { 0 };
         let bytes = self.len.to_be_bytes();
         let [.., high, low] = bytes;
+        let first = if self.fin { FIN } else { 0 } | self.opcode.bits();
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
         let rest = match self.len {
             0..=125 => {
                 let (head, rest) = out.split_first_chunk_mut::<2>()?;
-                *head = self.short_form();
+                *head = [first, masked | low];
                 rest
             }
             126..=0xFFFF => {

@@ -35,20 +35,28 @@ const TOP_BITS: Word = Word::from_ne_bytes([0x80; WORD]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mask {
-    /// The key, turned so that the part for the next byte is first.
-    key: [u8; 4],
+    /// The key, turned so that the part for the next byte is lowest.
+    key: u32,
 }
 
 impl Mask {
     /// The mask with this key, at the start of a payload.
     #[must_use]
     pub const fn new(key: [u8; 4]) -> Self {
-        Self { key }
+        Self { key: u32::from_le_bytes(key) }
+    }
+
+    /// The part of the key for the next four bytes.
+    pub(super) const fn bytes(self) -> [u8; 4] {
+        self.key.to_le_bytes()
     }
 
     /// Masks or unmasks the next bytes of a payload.
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
+        if cfg!(feature = "small") {
+            return self.apply_bytewise(payload);
+        }
         let word = self.word();
         let (words, rest) = payload.as_chunks_mut::<WORD>();
         #[cfg(target_pointer_width = "64")]
@@ -68,6 +76,15 @@ impl Mask {
             *byte ^= key;
         }
         self.turn(rest.len());
+    }
+
+    /// In few instructions.
+    #[inline(never)]
+    fn apply_bytewise(&mut self, payload: &mut [u8]) {
+        for byte in payload {
+            *byte ^= self.key.to_le_bytes()[0];
+            self.key = self.key.rotate_right(8);
+        }
     }
 
     /// As [`apply`](Self::apply), and tells in the same pass whether the outcome is all ASCII.
@@ -127,7 +144,7 @@ impl Mask {
     /// The key as often as it fits into a word, in memory order.
     #[inline]
     const fn word(self) -> Word {
-        let key = u32::from_ne_bytes(self.key);
+        let key = self.key.to_le();
         #[cfg(target_pointer_width = "64")]
         return (key as u64) << 32 | key as u64;
         #[cfg(not(target_pointer_width = "64"))]
@@ -138,7 +155,7 @@ impl Mask {
     #[inline]
     fn turn(&mut self, n: usize) {
         let bits = u32::try_from(n & 3).unwrap_or(0).wrapping_mul(8);
-        self.key = u32::from_le_bytes(self.key).rotate_right(bits).to_le_bytes();
+        self.key = self.key.rotate_right(bits);
     }
 }
 
@@ -171,7 +188,14 @@ mod tests {
                 rest = behind;
             }
             mask.apply(rest);
-            prop_assert_eq!(masked, by_definition(key, &payload));
+            let mut singly = payload.clone();
+            let (left, right) = singly.split_at_mut(payload.len() / 3);
+            let mut mask = Mask::new(key);
+            mask.apply_bytewise(left);
+            mask.apply_bytewise(right);
+            let expected = by_definition(key, &payload);
+            prop_assert_eq!(&masked, &expected);
+            prop_assert_eq!(&singly, &expected);
         }
 
         #[test]

@@ -102,6 +102,7 @@ mod utf8;
 pub use close::CloseCode;
 pub use connection::{Connection, Event, MIN_TX, State};
 pub use decoder::Decoder;
+pub(crate) use encoder::{begin_frame, mask_from};
 pub use encoder::{encode_frame, write_frame};
 pub use error::PeerError;
 pub use frame::{Frame, Piece};

@@ -49,11 +49,13 @@ impl Opcode {
 
 /// The two kinds of message (RFC 6455 section 5.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum MessageKind {
+    // As in the opcode; and so that no message under way is zeros, which cost no flash in a static.
     /// UTF-8 text.
-    Text,
+    Text = 0x1,
     /// Bytes of any meaning.
-    Binary,
+    Binary = 0x2,
 }
 
 impl MessageKind {

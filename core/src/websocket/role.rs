@@ -44,7 +44,7 @@ pub struct ClientRole<E>(pub E);
 impl<E: Entropy> Masking for ClientRole<E> {
     const ROLE: Role = Role::Client;
 
-    #[inline]
+    #[inline(always)]
     fn next_key(&mut self) -> Option<[u8; 4]> {
         let mut key = [0; 4];
         self.0.fill(&mut key);

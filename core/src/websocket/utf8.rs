@@ -48,13 +48,11 @@ fn check_bytewise(bytes: &[u8]) -> Option<u8> {
             seen = seen.wrapping_add(1);
             (low, high) = (0x80, 0xBF);
         } else if byte >= 0x80 {
+            if !matches!(byte, 0xC2..=0xF4) {
+                return None;
+            }
             seen = 1;
-            missing = match byte {
-                0xC2..=0xDF => 1,
-                0xE0..=0xEF => 2,
-                0xF0..=0xF4 => 3,
-                _ => return None,
-            };
+            missing = 1_u8.wrapping_add((byte >= 0xE0).into()).wrapping_add((byte >= 0xF0).into());
             // Neither longer forms than needed, nor surrogates, nor anything above U+10FFFF.
             match byte {
                 0xE0 => low = 0xA0,

@@ -91,7 +91,10 @@ impl<R: Entropy, T: Table> Client<R, T> {
     #[must_use]
     pub const fn new(entropy: R, table: T) -> Self {
         Self {
-            websocket: Connection::new(ClientRole(entropy), crate::limits::Limits::new()),
+            websocket: Connection::new(
+                ClientRole(entropy),
+                crate::limits::Limits::new().max_message(0),
+            ),
             table,
             awaiting: None,
             socket_id: SocketId::new(0, 0),

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::error::TxFull;
 use crate::io::TxBuf;
 use crate::json::{Raw, compact, decimal, escape, escape_twice, escaped_len};
-use crate::websocket::{Header, Mask};
+use crate::websocket::{Mask, Opcode, begin_frame, mask_from};
 
 /// Takes the pieces of a message: first to count them, then to write them.
 pub(super) struct Sink<'t, 'b> {
@@ -26,23 +26,18 @@ pub(super) fn text_frame(
     body(&mut count);
     let len = count.len;
 
-    let header = Header { mask, ..Header::text(len as u64) };
-    let full = TxFull { at_least: header.encoded_len().saturating_add(len) };
-    tx.reserve(full.at_least)?;
     let start = tx.len();
-    header.encode(tx)?;
-    let payload = tx.len();
+    let mask = mask.map(Mask::new);
+    let payload = begin_frame(tx, mask, Opcode::Text, true, len)?;
     let mut sink = Sink { tx: Some(tx), len: 0 };
     body(&mut sink);
     if sink.len != len {
         // An iterator of the caller's gave something else the second time.
         debug_assert!(false, "the message changed while it was written");
         tx.truncate(start);
-        return Err(full);
+        return Err(TxFull { at_least: len });
     }
-    if let Some(key) = mask {
-        Mask::new(key).apply(tx.written_mut(payload));
-    }
+    mask_from(tx, mask, payload);
     Ok(())
 }
 
@@ -67,7 +62,7 @@ impl Sink<'_, '_> {
 
     /// The inside of a string literal.
     pub(super) fn escaped(&mut self, text: &str) {
-        if self.tx.is_none() {
+        if self.tx.is_none() && !cfg!(feature = "small") {
             self.len = self.len.saturating_add(escaped_len(text));
         } else {
             escape(text.as_bytes(), &mut |piece| self.put(piece));

@@ -5,6 +5,7 @@
 
 #[cfg(all(test, feature = "client-basic", not(any(feature = "client", feature = "server"))))]
 mod basic_tests;
+mod names;
 mod presence;
 #[cfg(all(test, any(feature = "client", feature = "server", not(feature = "client-basic"))))]
 mod tests;
@@ -12,6 +13,7 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
+use self::names::{Name, Protocol, classify};
 use super::fields::{Field, find, text_at};
 use super::{ErrorCode, Serial, SocketId};
 use crate::json::{JsonErrorKind, Kind, Limits, Raw, read_decimal};
@@ -164,55 +166,6 @@ impl core::error::Error for MessageError {}
 pub(super) const WHOLE: bool =
     cfg!(any(feature = "client", feature = "server", not(feature = "client-basic")));
 
-enum Name {
-    Application,
-    Protocol(Protocol),
-    Unknown,
-}
-
-/// The events that have a meaning of their own.
-enum Protocol {
-    CacheMiss,
-    Error,
-    Established,
-    MemberAdded,
-    MemberRemoved,
-    Ping,
-    Pong,
-    #[cfg(feature = "resume")]
-    Resumed,
-    SignedIn,
-    Subscribed,
-    SubscriptionCount,
-    SubscriptionError,
-    Watchlist,
-}
-
-fn classify(event: &str) -> Name {
-    Name::Protocol(match event {
-        "pusher:cache_miss" if WHOLE => Protocol::CacheMiss,
-        "pusher:connection_established" => Protocol::Established,
-        "pusher:error" => Protocol::Error,
-        "pusher:ping" => Protocol::Ping,
-        "pusher:pong" => Protocol::Pong,
-        "pusher:signin_success" if WHOLE => Protocol::SignedIn,
-        "pusher:subscription_error" | "pusher_internal:subscription_error" => {
-            Protocol::SubscriptionError
-        }
-        "pusher_internal:member_added" if WHOLE => Protocol::MemberAdded,
-        "pusher_internal:member_removed" if WHOLE => Protocol::MemberRemoved,
-        #[cfg(feature = "resume")]
-        "pusher_internal:resumed" => Protocol::Resumed,
-        "pusher_internal:subscription_count" if WHOLE => Protocol::SubscriptionCount,
-        "pusher_internal:subscription_succeeded" => Protocol::Subscribed,
-        "pusher_internal:watchlist_events" if WHOLE => Protocol::Watchlist,
-        _ if event.starts_with("pusher:") || event.starts_with("pusher_internal:") => {
-            return Name::Unknown;
-        }
-        _ => return Name::Application,
-    })
-}
-
 impl<'i> ServerMessage<'i> {
     /// Reads the text of one message, unescaping it where it stands.
     ///
@@ -231,34 +184,13 @@ impl<'i> ServerMessage<'i> {
         let mut found = [const { None }; 5];
         find(text, &["event", "channel", "data", "user_id", "serial"], &mut found)
             .map_err(|error| MessageError::Json(error.kind))?;
-        let [event, channel, data, user_id, serial] = found;
-        let event = string(text, event).ok_or(MessageError::EventMissing)?;
-        let channel = string(text, channel);
-        let name = classify(text_at(text, event.clone()));
-        match name {
-            Name::Unknown => Ok(Self::Ignored { event: text_at(text, event) }),
-            Name::Application => {
-                let mut data = payload(text, data);
-                let user_id = label(text, user_id);
-                let serial = read_serial(text, serial);
-                if let (Some(channel), Some(place)) = (&channel, data.clone()) {
-                    data = open(text, channel.clone(), place);
-                    if data.is_none() {
-                        let text: &'i [u8] = text;
-                        let (channel, event) =
-                            (text_at(text, channel.clone()), text_at(text, event));
-                        return Ok(Self::Sealed { channel, event, serial });
-                    }
-                }
-                let text: &'i [u8] = text;
-                Ok(Self::Event {
-                    channel: channel.map(|place| text_at(text, place)),
-                    event: text_at(text, event),
-                    data: data.map(|place| text_at(text, place)),
-                    user_id: user_id.map(|place| text_at(text, place)),
-                    serial,
-                })
-            }
+        let [event, channel, data, ..] = &mut found;
+        unescape(text, event);
+        unescape(text, channel);
+        let Some(name) = at(text, event) else { return Err(MessageError::EventMissing) };
+        match classify(name) {
+            Name::Application => Ok(application(text, &mut found, open)),
+            Name::Unknown => Ok(Self::Ignored { event: at(text, event).unwrap_or_default() }),
             Name::Protocol(name) => {
                 protocol(name, text, channel, data).ok_or(MessageError::Incomplete)
             }
@@ -266,165 +198,205 @@ impl<'i> ServerMessage<'i> {
     }
 }
 
+/// An event of a channel, whose name and channel are unescaped.
+fn application<'i>(
+    text: &'i mut [u8],
+    [event, channel, data, user_id, serial]: &mut [Option<Field>; 5],
+    open: impl FnOnce(&mut [u8], Range<usize>, Range<usize>) -> Option<Range<usize>>,
+) -> ServerMessage<'i> {
+    payload(text, data);
+    label(text, user_id);
+    let serial = read_serial(text, serial);
+    let mut sealed = false;
+    if let (Some(channel), Some(data)) = (channel.as_ref(), data.as_mut()) {
+        match open(text, channel.place.clone(), data.place.clone()) {
+            Some(plain) => data.place = plain,
+            None => sealed = true,
+        }
+    }
+    let text: &'i [u8] = text;
+    let (channel, event) = (at(text, channel), at(text, event).unwrap_or_default());
+    if let (true, Some(channel)) = (sealed, channel) {
+        return ServerMessage::Sealed { channel, event, serial };
+    }
+    let (data, user_id) = (at(text, data), at(text, user_id));
+    ServerMessage::Event { channel, event, data, user_id, serial }
+}
+
 /// A message with a meaning of its own; `None` when it lacks something.
 fn protocol<'i>(
     name: Protocol,
     text: &'i mut [u8],
-    channel: Option<Range<usize>>,
-    data: Option<Field>,
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
 ) -> Option<ServerMessage<'i>> {
     match name {
-        Protocol::CacheMiss => Some(ServerMessage::CacheMiss { channel: text_at(text, channel?) }),
         Protocol::Error => Some(error(text, data)),
         Protocol::Established => established(text, data),
-        Protocol::MemberAdded => member_added(text, channel?, data),
-        Protocol::MemberRemoved => member_removed(text, channel?, data),
         Protocol::Ping => Some(ServerMessage::Ping),
         Protocol::Pong => Some(ServerMessage::Pong),
         #[cfg(feature = "resume")]
-        Protocol::Resumed => resumed(text, channel?, data),
+        Protocol::Resumed => resumed(text, channel, data),
+        Protocol::Subscribed => subscribed(text, channel, data),
+        Protocol::SubscriptionError => subscription_error(text, channel, data),
+        Protocol::CacheMiss
+        | Protocol::MemberAdded
+        | Protocol::MemberRemoved
+        | Protocol::SignedIn
+        | Protocol::SubscriptionCount
+        | Protocol::Watchlist
+            if !WHOLE =>
+        {
+            None
+        }
+        Protocol::CacheMiss => Some(ServerMessage::CacheMiss { channel: at(text, channel)? }),
+        Protocol::MemberAdded => member_added(text, channel, data),
+        Protocol::MemberRemoved => member_removed(text, channel, data),
         Protocol::SignedIn => signed_in(text, data),
-        Protocol::Subscribed => Some(subscribed(text, channel?, data)),
-        Protocol::SubscriptionCount => subscription_count(text, channel?, data),
-        Protocol::SubscriptionError => Some(subscription_error(text, channel?, data)),
+        Protocol::SubscriptionCount => subscription_count(text, channel, data),
         Protocol::Watchlist => Watchlist::read(text, data).map(ServerMessage::Watchlist),
     }
 }
 
 fn subscribed<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
-) -> ServerMessage<'i> {
-    let place = if WHOLE { payload(text, data) } else { None };
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
+) -> Option<ServerMessage<'i>> {
+    if WHOLE {
+        payload(text, data);
+    }
     let text: &'i [u8] = text;
-    let presence = place.and_then(|place| Presence::read(text_at(text, place)));
-    ServerMessage::Subscribed { channel: text_at(text, channel), presence }
+    let presence = if WHOLE { at(text, data).and_then(Presence::read) } else { None };
+    Some(ServerMessage::Subscribed { channel: at(text, channel)?, presence })
 }
 
 fn subscription_count<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
 ) -> Option<ServerMessage<'i>> {
-    let [count] = members(text, data, ["subscription_count"])?;
-    let count = number_at(text, count)?;
-    Some(ServerMessage::SubscriptionCount { channel: text_at(text, channel), count })
+    let mut found = [const { None }; 1];
+    find_members(text, data, &["subscription_count"], &mut found)?;
+    let [count] = &found;
+    let count = read_decimal(at(text, count)?)?;
+    Some(ServerMessage::SubscriptionCount { channel: at(text, channel)?, count })
 }
 
 fn subscription_error<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
-) -> ServerMessage<'i> {
-    let found = members(text, data, ["type", "error", "status"]);
-    let [kind, error, status] = found.unwrap_or_default();
-    let (kind, error) = (string(text, kind), string(text, error));
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
+) -> Option<ServerMessage<'i>> {
+    let mut found = [const { None }; 3];
+    let _ = find_members(text, data, &["type", "error", "status"], &mut found); // what is missing is empty
+    let [kind, error, status] = &mut found;
+    unescape(text, kind);
+    unescape(text, error);
     let text: &'i [u8] = text;
-    ServerMessage::SubscriptionError {
-        channel: text_at(text, channel),
-        kind: text_at(text, kind.unwrap_or_default()),
-        error: text_at(text, error.unwrap_or_default()),
+    Some(ServerMessage::SubscriptionError {
+        channel: at(text, channel)?,
+        kind: at(text, kind).unwrap_or_default(),
+        error: at(text, error).unwrap_or_default(),
         status: number_at(text, status).and_then(|status| status.try_into().ok()),
-    }
+    })
 }
 
 fn member_added<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
 ) -> Option<ServerMessage<'i>> {
-    let [user_id, user_info] = members(text, data, ["user_id", "user_info"])?;
-    let user_id = label(text, user_id)?;
+    let mut found = [const { None }; 2];
+    find_members(text, data, &["user_id", "user_info"], &mut found)?;
+    let [user_id, user_info] = &mut found;
+    label(text, user_id);
     let text: &'i [u8] = text;
     Some(ServerMessage::MemberAdded {
-        channel: text_at(text, channel),
-        user_id: text_at(text, user_id),
-        user_info: user_info.map(|info| value(text, &info)),
+        channel: at(text, channel)?,
+        user_id: at(text, user_id)?,
+        user_info: user_info.as_ref().map(|info| value(text, info)),
     })
 }
 
 fn member_removed<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
 ) -> Option<ServerMessage<'i>> {
-    let [user_id] = members(text, data, ["user_id"])?;
-    let user_id = label(text, user_id)?;
+    let mut found = [const { None }; 1];
+    find_members(text, data, &["user_id"], &mut found)?;
+    let [user_id] = &mut found;
+    label(text, user_id);
     let text: &'i [u8] = text;
-    Some(ServerMessage::MemberRemoved {
-        channel: text_at(text, channel),
-        user_id: text_at(text, user_id),
-    })
+    let (channel, user_id) = (at(text, channel)?, at(text, user_id)?);
+    Some(ServerMessage::MemberRemoved { channel, user_id })
 }
 
-fn established<'i>(text: &'i mut [u8], data: Option<Field>) -> Option<ServerMessage<'i>> {
-    let [socket_id, timeout] = members(text, data, ["socket_id", "activity_timeout"])?;
-    let socket_id = string(text, socket_id)?;
-    let socket_id = SocketId::parse(text_at(text, socket_id)).ok()?;
-    let timeout = number_at(text, timeout).and_then(|seconds| seconds.try_into().ok());
-    let activity_timeout_s = timeout.filter(|seconds| *seconds > 0);
+fn established<'i>(text: &'i mut [u8], data: &mut Option<Field>) -> Option<ServerMessage<'i>> {
+    let mut found = [const { None }; 2];
+    find_members(text, data, &["socket_id", "activity_timeout"], &mut found)?;
+    let [socket_id, timeout] = &mut found;
+    unescape(text, socket_id);
+    let socket_id = SocketId::parse(at(text, socket_id)?).ok()?;
+    let activity_timeout_s = number_at(text, timeout).filter(|seconds| *seconds > 0);
     Some(ServerMessage::Established { socket_id, activity_timeout_s })
 }
 
-fn error<'i>(text: &'i mut [u8], data: Option<Field>) -> ServerMessage<'i> {
-    let [code, message] = members(text, data, ["code", "message"]).unwrap_or_default();
-    let message = string(text, message).unwrap_or_default();
+fn error<'i>(text: &'i mut [u8], data: &mut Option<Field>) -> ServerMessage<'i> {
+    let mut found = [const { None }; 2];
+    let _ = find_members(text, data, &["code", "message"], &mut found); // what is missing is empty
+    let [code, message] = &mut found;
+    unescape(text, message);
     let text: &'i [u8] = text;
     let code = number_at(text, code).and_then(|code| code.try_into().ok());
-    ServerMessage::Error { code: code.map(ErrorCode::new), message: text_at(text, message) }
+    let message = at(text, message).unwrap_or_default();
+    ServerMessage::Error { code: code.map(ErrorCode::new), message }
 }
 
 /// Servers write it without escapes.
-fn read_serial(text: &[u8], field: Option<Field>) -> Option<Serial> {
+fn read_serial(text: &[u8], field: &Option<Field>) -> Option<Serial> {
     if !cfg!(feature = "resume") {
         return None; // nobody asks for it, so its code is left out
     }
-    Serial::parse(text_at(text, field?.place))
+    Serial::parse(at(text, field)?)
 }
 
 #[cfg(feature = "resume")]
 fn resumed<'i>(
     text: &'i mut [u8],
-    channel: Range<usize>,
-    data: Option<Field>,
+    channel: &Option<Field>,
+    data: &mut Option<Field>,
 ) -> Option<ServerMessage<'i>> {
-    let [result, events, serial] = members(text, data, ["result", "events", "serial"])?;
-    let serial = read_serial(text, serial);
+    let mut found = [const { None }; 3];
+    find_members(text, data, &["result", "events", "serial"], &mut found)?;
+    let [result, events, serial] = &found;
     Some(ServerMessage::Resumed {
-        channel: text_at(text, channel),
-        complete: text_at(text, result?.place) == "complete",
-        events: number_at(text, events)?.try_into().ok()?,
-        serial,
+        channel: at(text, channel)?,
+        complete: at(text, result)? == "complete",
+        events: number_at(text, events)?,
+        serial: read_serial(text, serial),
     })
 }
 
-fn signed_in<'i>(text: &'i mut [u8], data: Option<Field>) -> Option<ServerMessage<'i>> {
-    let [user_data] = members(text, data, ["user_data"])?;
-    let user_data = string(text, user_data)?;
-    Some(ServerMessage::SignedIn { user_data: text_at(text, user_data) })
+fn signed_in<'i>(text: &'i mut [u8], data: &mut Option<Field>) -> Option<ServerMessage<'i>> {
+    let mut found = [const { None }; 1];
+    find_members(text, data, &["user_data"], &mut found)?;
+    let [user_data] = &mut found;
+    unescape(text, user_data);
+    Some(ServerMessage::SignedIn { user_data: at(text, user_data)? })
 }
 
-/// The members of `data`, in either of its forms.
-fn members<const N: usize>(
-    text: &mut [u8],
-    data: Option<Field>,
-    names: [&str; N],
-) -> Option<[Option<Field>; N]> {
-    let mut found = [const { None }; N];
-    find_members(text, data, &names, &mut found)?;
-    Some(found)
-}
-
-/// One body of code for every number of names.
+/// Finds the members of `data`, in either of its forms.
 #[inline(never)]
 fn find_members(
     text: &mut [u8],
-    data: Option<Field>,
+    data: &mut Option<Field>,
     names: &[&str],
     found: &mut [Option<Field>],
 ) -> Option<()> {
-    let place = payload(text, data)?;
+    payload(text, data);
+    let place = data.as_ref()?.place.clone();
     let base = place.start;
     find(text.get(place)?, names, found).ok()?;
     for field in found.iter_mut().flatten() {
@@ -434,30 +406,37 @@ fn find_members(
 }
 
 /// A number of digits, as a number or in a string.
-fn number_at(text: &[u8], field: Option<Field>) -> Option<u64> {
-    read_decimal(text_at(text, field?.place))
+fn number_at(text: &[u8], field: &Option<Field>) -> Option<u32> {
+    read_decimal(at(text, field)?)?.try_into().ok()
 }
 
-/// Where the text of a payload is: what a string means, or another value as it stands.
-fn payload(text: &mut [u8], data: Option<Field>) -> Option<Range<usize>> {
-    let data = data?;
-    match data.kind {
-        Kind::String => data.unescape(text),
-        Kind::Array | Kind::Bool | Kind::Null | Kind::Number | Kind::Object => Some(data.place),
+/// The text of a field that is there.
+#[inline(never)]
+fn at<'i>(text: &'i [u8], field: &Option<Field>) -> Option<&'i str> {
+    Some(text_at(text, field.as_ref()?.place.clone()))
+}
+
+/// Unescapes a string where it stands. Another kind of value, or one with a broken escape, counts as missing.
+#[inline(never)]
+fn unescape(text: &mut [u8], field: &mut Option<Field>) {
+    if let Some(there) = field
+        && !there.unescape_in_place(text)
+    {
+        *field = None;
     }
 }
 
-/// Where a string is, unescaped.
-fn string(text: &mut [u8], field: Option<Field>) -> Option<Range<usize>> {
-    field?.unescape(text)
+/// Makes a payload its text: what a string means; another value is left as it stands.
+fn payload(text: &mut [u8], data: &mut Option<Field>) {
+    if matches!(data, Some(Field { kind: Kind::String, .. })) {
+        unescape(text, data);
+    }
 }
 
-/// Where the text of an id is, which some servers write as a number.
-fn label(text: &mut [u8], field: Option<Field>) -> Option<Range<usize>> {
-    let field = field?;
-    match field.kind {
-        Kind::Number => Some(field.place),
-        Kind::Array | Kind::Bool | Kind::Null | Kind::Object | Kind::String => field.unescape(text),
+/// Makes an id its text; some servers write it as a number.
+fn label(text: &mut [u8], field: &mut Option<Field>) {
+    if !matches!(field, Some(Field { kind: Kind::Number, .. })) {
+        unescape(text, field);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Lists of users.
 
-use super::payload;
+use super::{at, payload};
 use crate::json::{Elements, EscapedJson, Limits, Members, Raw};
-use crate::pusher::fields::{Field, text_at};
+use crate::pusher::fields::Field;
 
 /// Who is on a presence channel. Nothing is copied: each walk reads the text anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,9 @@ pub struct Watchlist<'i> {
 }
 
 impl<'i> Watchlist<'i> {
-    pub(super) fn read(text: &'i mut [u8], data: Option<Field>) -> Option<Self> {
-        let place = payload(text, data)?;
-        let text: &'i [u8] = text;
-        let data = Raw::parse_str(text_at(text, place), Limits::new()).ok()?;
+    pub(super) fn read(text: &'i mut [u8], data: &mut Option<Field>) -> Option<Self> {
+        payload(text, data);
+        let data = Raw::parse_str(at(text, data)?, Limits::new()).ok()?;
         Some(Self { events: data.member("events")? })
     }
 

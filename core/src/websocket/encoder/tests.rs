@@ -29,7 +29,13 @@ fn encoded(mask: Option<[u8; 4]>, kind: MessageKind, payload: &[u8]) -> Vec<u8> 
     let mut memory = vec![0; payload.len() + Header::MAX_LEN];
     let mut tx = TxBuf::new(&mut memory);
     encode_frame(&mut tx, mask, kind.opcode(), true, payload).unwrap();
-    tx.written().to_vec()
+    let frame = tx.written().to_vec();
+    // The short way writes the same.
+    tx.clear();
+    let parts = payload.split_at(payload.len() / 2).into();
+    encode_joined(&mut tx, mask.map(Mask::new), kind.opcode(), true, parts).unwrap();
+    assert!(tx.written() == frame);
+    frame
 }
 
 #[test]

@@ -5,6 +5,8 @@ use core::{fmt, str};
 use super::accept::{Accept, key_text};
 use super::fields::has_token;
 use super::head::{HeadError, HeadLimits, ResponseHead, Version};
+#[cfg(feature = "small")]
+use super::lines::parse_response;
 use super::put_all;
 use super::scan::{is_text_only, is_token_only, target_len};
 use crate::entropy::Entropy;
@@ -253,12 +255,13 @@ impl AwaitingResponse<'_> {
     ) -> Result<Parse<Accepted<'i>>, HandshakeError> {
         let mut rest = input;
         loop {
-            match ResponseHead::parse(rest, limits)? {
+            let mut found = Found::default();
+            match self.parse(rest, limits, &mut found)? {
                 Parse::NeedMore { at_least } => return Ok(Parse::NeedMore { at_least }),
                 Parse::Done { value, consumed } => {
                     rest = rest.get(consumed..).unwrap_or_default();
                     if !matches!(value.status, 100 | 102..=199) {
-                        let value = self.check(value)?;
+                        let value = self.check(value, &found)?;
                         let consumed = input.len().saturating_sub(rest.len());
                         return Ok(Parse::Done { value, consumed });
                     }
@@ -267,17 +270,47 @@ impl AwaitingResponse<'_> {
         }
     }
 
-    fn check<'i>(&self, head: ResponseHead<'i>) -> Result<Accepted<'i>, HandshakeError> {
+    /// Reads one head and notes what its fields say.
+    #[cfg(feature = "small")]
+    fn parse<'i>(
+        &self,
+        input: &'i [u8],
+        limits: HeadLimits,
+        found: &mut Found<'i>,
+    ) -> Result<Parse<ResponseHead<'i>>, HeadError> {
+        parse_response(input, limits, &mut |name, value| {
+            found.note(name, value, self.accept.as_bytes());
+        })
+    }
+
+    /// Reads one head and notes what its fields say.
+    #[cfg(not(feature = "small"))]
+    fn parse<'i>(
+        &self,
+        input: &'i [u8],
+        limits: HeadLimits,
+        found: &mut Found<'i>,
+    ) -> Result<Parse<ResponseHead<'i>>, HeadError> {
+        let parsed = ResponseHead::parse(input, limits)?;
+        if let Parse::Done { value, .. } = &parsed {
+            let mut fields = value.fields.iter();
+            while let Some((name, value)) = fields.next_bytes() {
+                found.note(name, value, self.accept.as_bytes());
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn check<'i>(
+        &self,
+        head: ResponseHead<'i>,
+        found: &Found<'i>,
+    ) -> Result<Accepted<'i>, HandshakeError> {
         if head.status != 101 {
             return Err(HandshakeError::Status(head.status));
         }
         if head.version < Version::Http11 {
             return Err(HandshakeError::Version);
-        }
-        let mut found = Found::default();
-        let mut fields = head.fields.iter();
-        while let Some((name, value)) = fields.next_bytes() {
-            found.note(name, value, self.accept.as_bytes());
         }
         if !found.upgrade {
             return Err(HandshakeError::UpgradeMissing);
@@ -294,7 +327,7 @@ impl AwaitingResponse<'_> {
         if found.extension {
             return Err(HandshakeError::ExtensionNotOffered);
         }
-        Ok(Accepted { subprotocol: self.subprotocol(&found)?, head })
+        Ok(Accepted { subprotocol: self.subprotocol(found)?, head })
     }
 
     fn subprotocol<'i>(&self, found: &Found<'i>) -> Result<Option<&'i str>, HandshakeError> {
@@ -321,6 +354,7 @@ struct Found<'i> {
 }
 
 impl<'i> Found<'i> {
+    #[inline(never)]
     fn note(&mut self, name: &[u8], value: &'i [u8], accept: &[u8]) {
         // Chosen by its length first: most fields are none of these.
         let (known, which) = match name.len() {

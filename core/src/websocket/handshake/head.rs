@@ -226,7 +226,7 @@ impl<'i> ResponseHead<'i> {
     /// [`HeadError`] as soon as a line shows the mistake, or when `limits` is exceeded.
     #[cfg(all(feature = "client-basic", feature = "small"))]
     pub fn parse(input: &'i [u8], limits: HeadLimits) -> Result<Parse<Self>, HeadError> {
-        super::lines::parse_response(input, limits)
+        super::lines::parse_response(input, limits, &mut |_, _| {})
     }
 
     /// Reads the head at the front of `input`; what follows it stays with the caller.

@@ -7,10 +7,12 @@ use super::head::{HeadError, HeadLimits, ResponseHead, Version, need_more};
 use super::scan::{is_text_only, token_len};
 use crate::io::Parse;
 
-pub(super) fn parse_response(
-    input: &[u8],
+/// Reads the head at the front of `input`; `note` gets the name and the value of each field on the way.
+pub(super) fn parse_response<'i>(
+    input: &'i [u8],
     limits: HeadLimits,
-) -> Result<Parse<ResponseHead<'_>>, HeadError> {
+    note: &mut impl FnMut(&'i [u8], &'i [u8]),
+) -> Result<Parse<ResponseHead<'i>>, HeadError> {
     let head = input.get(..limits.max_bytes).unwrap_or(input);
     let start = head.strip_prefix(b"\r\n").unwrap_or(head);
     let Some((line, block)) = next_line(start)? else {
@@ -40,7 +42,8 @@ pub(super) fn parse_response(
                 consumed,
             });
         }
-        check_field(line)?;
+        let (name, value) = split_field(line)?;
+        note(name, value);
         fields = fields.checked_sub(1).ok_or(HeadError::TooManyFields)?;
         rest = behind;
     }
@@ -88,16 +91,14 @@ fn status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), HeadError> {
     Ok((version, status, phrase.get(1..).unwrap_or_default()))
 }
 
-fn check_field(line: &[u8]) -> Result<(), HeadError> {
-    let name = token_len(line);
-    match line.get(name) {
-        Some(b':') if name > 0 => {}
-        Some(b' ' | b'\t') if name == 0 => return Err(HeadError::FieldFolded),
-        _ => return Err(HeadError::FieldName),
-    }
-    if is_text_only(line.get(name..).unwrap_or_default()) {
-        Ok(())
-    } else {
-        Err(HeadError::FieldValue)
+/// The name and the value of a field.
+fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadError> {
+    match line.split_at_checked(token_len(line)) {
+        Some((name @ [_, ..], [b':', value @ ..])) if is_text_only(value) => {
+            Ok((name, value.trim_ascii()))
+        }
+        Some(([_, ..], [b':', ..])) => Err(HeadError::FieldValue),
+        Some(([], [b' ' | b'\t', ..])) => Err(HeadError::FieldFolded),
+        _ => Err(HeadError::FieldName),
     }
 }

@@ -136,3 +136,23 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn the_short_way_reads_what_the_fast_one_reads(
+        first: u8,
+        second: u8,
+        zeros in 0_usize..9,
+        rest in prop::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let mut bytes = [&[first, second][..], &std::vec![0; zeros], &rest].concat();
+        for bits in [first, 0x81, 0x02, 0x89] {
+            for form in [second, 126, 127, 254, 255] {
+                (bytes[0], bytes[1]) = (bits, form);
+                for cut in 0..=bytes.len() {
+                    prop_assert_eq!(Header::parse_bytewise(&bytes[..cut]), Header::parse(&bytes[..cut]));
+                }
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ use tidings_footprint::{Keys, Wire, run};
 
 static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
-static mut CLIENT: FixedClient<&str, Keys, 8> = Client::new(Keys(1), heapless::Vec::new());
+static mut CLIENT: FixedClient<&str, Keys, 8> = Client::new(Keys(0), heapless::Vec::new());
 
 static mut KEY: Option<SigningKey> = None;
 

@@ -10,7 +10,7 @@ use tidings_footprint::{Keys, Wire, run};
 static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
 static mut CONNECTION: Connection<ClientRole<Keys>> =
-    Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
+    Connection::new(ClientRole(Keys(0)), Limits::new().max_message(800));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

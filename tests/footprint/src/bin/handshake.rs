@@ -11,7 +11,7 @@ use tidings_footprint::{Keys, Wire, run};
 static mut RX: [u8; 1024] = [0; 1024];
 static mut TX: [u8; 1024] = [0; 1024];
 static mut CONNECTION: Connection<ClientRole<Keys>> =
-    Connection::new(ClientRole(Keys(1)), Limits::new().max_message(800));
+    Connection::new(ClientRole(Keys(0)), Limits::new().max_message(800));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -23,7 +23,7 @@ fn program(wire: &Wire) {
     let (rx, tx, connection) =
         unsafe { (&mut *(&raw mut RX), &mut *(&raw mut TX), &mut *(&raw mut CONNECTION)) };
     let (mut rx, mut tx) = (RxBuf::new(rx), TxBuf::new(tx));
-    let mut keys = Keys(1);
+    let mut keys = Keys(0);
     let handshake = ClientHandshake::new("example.test", 80, "/socket");
     let Ok(awaiting) = handshake.start_with(&mut keys, &mut tx) else { return };
     wire.send(tx.written());

@@ -4,7 +4,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::support::*;
-use crate::io::Progress;
+use crate::io::{Progress, Step};
 use crate::limits::{Limits, Oversize};
 use crate::websocket::{Decoder, Frame, MessageKind, Opcode, PeerError, Role};
 
@@ -40,6 +40,19 @@ fn fr_109_a_declared_length_of_a_tebibyte_is_refused_from_the_header() {
     let mut header = [0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0];
     for mut decoder in limited(Oversize::Close) {
         assert_eq!(decoder.decode(&mut header), Err(PeerError::MessageTooBig));
+    }
+}
+
+#[test]
+fn a_frame_beyond_4_gib_is_skipped_where_lengths_have_64_bits() {
+    let mut header = [0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0];
+    for mut decoder in limited(Oversize::Skip) {
+        let step = decoder.decode(&mut header);
+        if cfg!(feature = "small") {
+            assert_eq!(step, Err(PeerError::MessageTooBig));
+        } else {
+            assert_eq!(step, Ok(Step::advanced(10)));
+        }
     }
 }
 
