@@ -203,6 +203,39 @@ fn an_id_that_is_no_more_known_gives_a_gap_and_not_silence() {
 }
 
 #[test]
+fn what_is_kept_for_who_comes_back_is_of_the_bounds_of_now() {
+    let server = start(|config| config.feed_retention = Duration::ZERO);
+    let mut client = Client::connect(&server);
+    let mut number = 0;
+    // What one who was away for two facts is told first.
+    let mut first = || {
+        let ready = Listener::listen(&server, &feed()).event().id.unwrap();
+        for _ in 0..2 {
+            number += 1;
+            client.subscribe(&format!("channel-{number}"));
+        }
+        client.pending();
+        let mut listener = Listener::listen(&server, &feed().with("last_event_id", &ready));
+        assert_eq!(listener.event().name, "ready");
+        let event = listener.event();
+        (event.name, event.data["missed"].clone())
+    };
+    let change = |max_feed_queue: u32| {
+        let mut config = ServerConfig::default();
+        (config.threads, config.webhook_delay) = (2, Duration::ZERO);
+        config.max_feed_queue = max_feed_queue;
+        server.reconfigure(&config).unwrap();
+    };
+    // That nobody listens any more shows a little later.
+    let missed = |count| ("missed".to_owned(), count);
+    eventually("nothing is kept", || first() == missed(Value::Null));
+    change(8);
+    assert_eq!(first().0, "channel_occupied");
+    change(1);
+    eventually("one is kept", || first() == missed(json!(1)));
+}
+
+#[test]
 fn a_slow_listener_holds_up_nobody_and_is_told_what_it_missed() {
     let mut app = app();
     app.max_client_events_per_second = None;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Client, address, app, block_on, eventually, raw, start, start_with};
-use support_console::{RIGHT, guarded, send};
-use support_hooks::Receiver;
+use support_console::{PASSWORD, RIGHT, act, guarded, send};
+use support_hooks::{Receiver, status};
 use support_http::{Connection, Request};
 use support_tls::{Authority, Pair, certificate, connect, shown};
 use tidings::{
@@ -214,6 +214,58 @@ fn webhooks_go_by_the_settings_of_now() {
 }
 
 #[test]
+fn webhooks_that_fail_are_sent_again_by_the_settings_of_now() {
+    // The first is refused, later on one is refused and one gets no answer.
+    let receiver = Receiver::answering(|n| match n {
+        0 | 1 => status(500),
+        3 => String::new(),
+        _ => status(200),
+    });
+    let mut app = app();
+    app.webhooks = vec![Webhook::new(&*receiver.url)];
+    let server = start_with(app, |config| {
+        (config.webhook_backoff, config.webhook_timeout) = (HOUR, HOUR);
+    });
+    let mut client = Client::connect(&server);
+    let mut channels = |name: &str, requests: usize| {
+        client.subscribe(name);
+        let told = (0..requests).map(|_| receiver.event()["channel"].as_str().unwrap().to_owned());
+        assert_eq!(told.collect::<Vec<_>>(), vec![name; requests]);
+    };
+    channels("given-up", 1);
+    eventually("it is given up", || server.webhooks("id")[0].dropped_late == 1);
+    let changes = change(&server, |config| {
+        config.webhook_retry = HOUR * 2;
+        config.webhook_backoff = Duration::from_millis(1);
+        config.webhook_timeout = Duration::from_millis(200);
+    });
+    let names = ["webhook_timeout", "webhook_retry", "webhook_backoff"];
+    assert_eq!(in_force(changes), names);
+    channels("refused", 2);
+    channels("unanswered", 2);
+}
+
+#[test]
+fn who_waits_to_be_accepted_is_when_more_may_be_in_a_second() {
+    let server = start_with(app(), |config| config.max_accepts_per_second = Some(1));
+    change(&server, |config| config.max_accepts_per_second = None);
+    // More than could come in while somebody waits for any of them.
+    let mut clients: Vec<_> = (0..60).map(|_| Client::connect(&server)).collect();
+    assert_eq!(clients[59].pending(), [Value::Null; 0]);
+}
+
+#[test]
+fn an_idle_connection_ends_by_the_time_of_now() {
+    let server = start_with(app(), |config| config.keep_alive_timeout = HOUR);
+    let mut connection = Connection::open(address(&server));
+    let alive = || Request::get("/");
+    assert_eq!(connection.request(&alive()).status, 200);
+    change(&server, |config| config.keep_alive_timeout = Duration::from_millis(1));
+    assert_eq!(connection.request(&alive()).status, 200);
+    connection.ended();
+}
+
+#[test]
 fn a_feed_that_is_listened_to_says_more_often_that_it_is_alive() {
     let server = start_with(app(), |config| config.feed_keep_alive = HOUR);
     let mut stream = TcpStream::connect(address(&server)).unwrap();
@@ -229,6 +281,15 @@ fn a_feed_that_is_listened_to_says_more_often_that_it_is_alive() {
 fn the_console_asks_for_the_password_of_now() {
     let server = guarded(|_| ());
     let mut stream = support_console::Stream::open(&server, RIGHT);
+    let event = json!({"channel": "c", "name": "n", "data": "1"});
+    let read_only = |read_only| {
+        change(&server, |config| {
+            config.console_password = Some(PASSWORD.into());
+            config.console_read_only = read_only;
+        });
+        act(&server, "events?app=id", &event).status
+    };
+    assert_eq!([read_only(true), read_only(false)], [403, 200]);
     change(&server, |config| config.console_password = Some("another one".into()));
     assert_eq!(send(&server, "GET", "/console", RIGHT, "").status, 401);
     while stream.piece().is_some() {}

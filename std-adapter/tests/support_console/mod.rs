@@ -14,13 +14,16 @@ use crate::support_http::{Answer, Connection};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The password.
+pub const PASSWORD: &str = "correct horse";
+
 /// `admin:correct horse` and `admin:wrong`, as HTTP Basic has them.
 pub const RIGHT: &str = "Authorization: Basic YWRtaW46Y29ycmVjdCBob3JzZQ==\r\n";
 pub const WRONG: &str = "Authorization: Basic YWRtaW46d3Jvbmc=\r\n";
 
 pub fn guarded(change: impl FnOnce(&mut ServerConfig)) -> ServerHandle {
     start_with(app(), |config| {
-        config.console_password = Some("correct horse".into());
+        config.console_password = Some(PASSWORD.into());
         change(config);
     })
 }

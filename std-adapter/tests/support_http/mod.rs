@@ -84,6 +84,13 @@ impl Connection {
         self.send(&request.bytes());
         self.answer(request.method == "HEAD")
     }
+
+    /// Waits for the server to end the connection, and takes nothing but that.
+    pub fn ended(mut self) {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
 }
 
 /// A request to be signed.

@@ -92,7 +92,7 @@ impl Feed {
         let mut open = self.lock();
         let limit = config.now().max_feed_queue.clamp(1, MAX_QUEUE) as usize;
         let open = open.get_or_insert_with(|| Open {
-            epoch: now_ms(),
+            epoch: new_epoch(),
             last: 0,
             kept: VecDeque::new(),
             limit,
@@ -229,6 +229,11 @@ fn lines(fact: &Fact) -> Bytes {
     out.put_slice(json.get(1..).unwrap_or_default());
     out.put_slice(b"\n\n");
     out.freeze()
+}
+
+/// What no other feed has, one of the same millisecond or of a clock that was put back included.
+fn new_epoch() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| now_ms())
 }
 
 /// The first event: it gives the listener an id to come back with.
