@@ -89,7 +89,7 @@ impl fmt::Debug for SigningKey {
 
 impl Signature {
     /// The digits of a digest; without one, what no signature that anybody sends can be.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "small"), inline(never))]
     fn of(digest: Option<[u8; 32]>) -> Self {
         let mut digits = [b'-'; 64];
         if let Some(digest) = digest {

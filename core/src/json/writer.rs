@@ -174,7 +174,6 @@ pub(crate) fn read_decimal(digits: &str) -> Option<u64> {
 }
 
 /// The number with one digit more; `None` for what is no digit and beyond 64 bits.
-#[cfg_attr(feature = "small", inline(never))]
 pub(crate) fn push_digit(number: u64, digit: u8) -> Option<u64> {
     let value = digit.wrapping_sub(b'0');
     if value > 9 {
@@ -220,7 +219,6 @@ pub(super) static SHORT_ESCAPES: [(u8, u8); 7] = [
 ];
 
 /// As [`escape`] in few instructions.
-#[inline(never)]
 fn escape_bytewise(text: &[u8], put: &mut dyn FnMut(&[u8])) {
     for byte in text {
         match SHORT_ESCAPES.iter().find(|(plain, _)| plain == byte) {
@@ -279,7 +277,6 @@ pub(crate) fn compact(value: Raw<'_>, put: &mut impl FnMut(&[u8])) {
 }
 
 /// As [`compact`] in few instructions.
-#[inline(never)]
 fn compact_bytewise(text: &[u8], put: &mut dyn FnMut(&[u8])) {
     let (mut inside, mut escaped) = (false, false);
     for byte in text {

@@ -63,7 +63,7 @@ impl SocketId {
 
     /// The text, in a small buffer of its own.
     #[must_use]
-    #[inline(never)] // a small device has its stack back before the text is signed
+    #[cfg_attr(not(feature = "small"), inline(never))] // a device has its stack back before the text is signed
     pub fn as_text(self) -> SocketIdText {
         let mut bytes = [b'.'; Self::MAX_LEN];
         let dot = decimal_before(self.second, &mut bytes, Self::MAX_LEN).saturating_sub(1);

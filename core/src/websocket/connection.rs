@@ -215,9 +215,8 @@ impl<M: Masking> Connection<M> {
     }
 
     /// Writes an answer for which there is room.
-    #[inline(never)]
     fn answer(&mut self, tx: &mut TxBuf<'_>, opcode: Opcode, payload: &[u8]) {
-        let written = encode_control(tx, self.next_mask(), opcode, [payload, &[]]);
+        let written = encode_control(tx, self.next_mask(), opcode, payload, &[]);
         debug_assert!(written.is_ok(), "room was checked before the step");
     }
 
@@ -242,8 +241,8 @@ impl<M: Masking> Connection<M> {
     pub fn fail(&mut self, error: PeerError, tx: &mut TxBuf<'_>) -> Result<(), TxFull> {
         if self.state == State::Open && error.close_code().is_sendable() {
             let code = error.close_code().as_u16().to_be_bytes();
-            let payload = [&code[..], error.close_reason().as_bytes()];
-            encode_control(tx, self.next_mask(), Opcode::Close, payload)?;
+            let reason = error.close_reason().as_bytes();
+            encode_control(tx, self.next_mask(), Opcode::Close, &code, reason)?;
         }
         self.state = State::Closed;
         Ok(())
@@ -270,7 +269,7 @@ impl<M: Masking> Connection<M> {
             return Err(UsageError::ReasonTooLong.into());
         }
         let code = code.as_u16().to_be_bytes();
-        encode_control(tx, self.next_mask(), Opcode::Close, [&code, reason.as_bytes()])?;
+        encode_control(tx, self.next_mask(), Opcode::Close, &code, reason.as_bytes())?;
         self.state = State::LocalClosing;
         // What still comes is thrown away, so it need not be joined.
         self.assembler.hand_out_pieces();
@@ -371,7 +370,7 @@ impl<M: Masking> Connection<M> {
         if payload.len() > MAX_CONTROL {
             return Err(UsageError::ControlTooLong.into());
         }
-        Ok(encode_control(tx, self.next_mask(), opcode, [payload, &[]])?)
+        Ok(encode_control(tx, self.next_mask(), opcode, payload, &[])?)
     }
 
     fn check_open(&self) -> Result<(), UsageError> {

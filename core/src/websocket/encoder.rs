@@ -22,7 +22,7 @@ pub fn encode_frame(
     payload: &[u8],
 ) -> Result<(), TxFull> {
     if cfg!(feature = "small") {
-        return encode_joined(tx, mask.map(Mask::new), opcode, fin, [payload, &[]]);
+        return encode_joined(tx, mask.map(Mask::new), opcode, fin, payload, &[]);
     }
     let header = Header { fin, opcode, mask, len: payload.len() as u64 };
     let body =
@@ -45,30 +45,32 @@ pub(crate) fn encode_control(
     tx: &mut TxBuf<'_>,
     mask: Option<Mask>,
     opcode: Opcode,
-    payload: [&[u8]; 2],
+    first: &[u8],
+    second: &[u8],
 ) -> Result<(), TxFull> {
-    encode_joined(tx, mask, opcode, true, payload)
+    encode_joined(tx, mask, opcode, true, first, second)
 }
 
 /// Appends a frame whose payload comes in two parts: the shortest way, not the fastest. All of it or nothing.
-#[inline(never)]
 fn encode_joined(
     tx: &mut TxBuf<'_>,
     mask: Option<Mask>,
     opcode: Opcode,
     fin: bool,
-    [first, second]: [&[u8]; 2],
+    first: &[u8],
+    second: &[u8],
 ) -> Result<(), TxFull> {
     let len = first.len().saturating_add(second.len());
     let start = begin_frame(tx, mask, opcode, fin, len)?;
     tx.put_reserved(first);
-    tx.put_reserved(second);
+    if !second.is_empty() {
+        tx.put_reserved(second);
+    }
     mask_from(tx, mask, start);
     Ok(())
 }
 
 /// Appends the header of a frame for whose whole there is room, and tells where its payload starts.
-#[inline(never)]
 pub(crate) fn begin_frame(
     tx: &mut TxBuf<'_>,
     mask: Option<Mask>,
@@ -79,8 +81,8 @@ pub(crate) fn begin_frame(
     let mask = mask.map(Mask::bytes);
     let header = Header { fin, opcode, mask, len: len as u64 };
     let key = mask.as_ref().map_or(&[][..], <[u8; 4]>::as_slice);
-    let (start, mut bytes) = (header.first_two(), [0; 8]);
-    let long = header.long_len(&mut bytes);
+    let mut bytes = [0; 8];
+    let (start, long) = header.parts(&mut bytes);
     let head = start.len().wrapping_add(long.len()).wrapping_add(key.len());
     tx.reserve(head.saturating_add(len))?;
     tx.put_reserved(&start);
@@ -90,7 +92,6 @@ pub(crate) fn begin_frame(
 }
 
 /// Masks a payload that is all written.
-#[inline(never)]
 pub(crate) fn mask_from(tx: &mut TxBuf<'_>, mask: Option<Mask>, start: usize) {
     if let Some(mut mask) = mask {
         mask.apply(tx.written_mut(start));

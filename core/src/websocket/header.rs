@@ -208,29 +208,19 @@ impl Header {
         Ok(())
     }
 
-    /// The first two bytes.
+    /// The first two bytes, and the length behind them, if it does not fit there, in `bytes`.
     #[inline]
-    pub(crate) const fn first_two(&self) -> [u8; 2] {
-        let fin = if self.fin { FIN } else { 0 };
-        let masked = if self.mask.is_some() { MASKED } else { 0 };
-        let [.., len] = self.len.to_be_bytes();
-        let len = match self.len {
-            0..=125 => len,
-            126..=0xFFFF => LEN_16,
-            _ => LEN_64,
-        };
-        [fin | self.opcode.bits(), masked | len]
-    }
-
-    /// The length behind them, if it does not fit there.
-    pub(crate) fn long_len<'b>(&self, bytes: &'b mut [u8; 8]) -> &'b [u8] {
+    pub(crate) fn parts<'b>(&self, bytes: &'b mut [u8; 8]) -> ([u8; 2], &'b [u8]) {
         *bytes = self.len.to_be_bytes();
-        let from = match self.len {
-            0..=125 => 8,
-            126..=0xFFFF => 6,
-            _ => 0,
+        let [.., low] = *bytes;
+        let (form, from) = match self.len {
+            0..=125 => (low, 8),
+            126..=0xFFFF => (LEN_16, 6),
+            _ => (LEN_64, 0),
         };
-        bytes.get(from..).unwrap_or_default()
+        let first = if self.fin { FIN } else { 0 } | self.opcode.bits();
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        ([first, masked | form], bytes.get(from..).unwrap_or_default())
     }
 
     /// Writes the header at the start of `out` and returns what is behind it.

@@ -79,7 +79,6 @@ impl Mask {
     }
 
     /// In few instructions.
-    #[inline(never)]
     fn apply_bytewise(&mut self, payload: &mut [u8]) {
         for byte in payload {
             *byte ^= self.key.to_le_bytes()[0];

@@ -77,7 +77,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     /// [`UsageError::AuthorizationStale`] when the answer belongs to another connection than the present one or was not
     /// asked for: throw it away, the question comes again. [`UsageError::ChannelUnknown`], or [`TxFull`](crate::error::TxFull): flush and
     /// call again.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "small"), inline(never))]
     pub fn authorize(
         &mut self,
         channel: ChannelId,

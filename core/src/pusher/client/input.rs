@@ -71,7 +71,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     }
 
     /// Reads the answer to the opening request.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "small"), inline(never))]
     fn upgrade<'i>(&mut self, now: Instant, input: &'i [u8]) -> Step<ClientEvent<'i>> {
         let Some(awaiting) = &self.awaiting else { return Step::need_input(1) };
         match awaiting.read_response(input, ClientConfig::head_limits()) {

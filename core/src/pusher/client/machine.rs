@@ -284,7 +284,7 @@ impl<R: Entropy, T: Table> Client<R, T> {
     ///
     /// # Errors
     /// [`TxFull`]; nothing changed.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "small"), inline(never))]
     pub fn handle_timeout(
         &mut self,
         config: &ClientConfig<'_>,

@@ -32,8 +32,8 @@ fn encoded(mask: Option<[u8; 4]>, kind: MessageKind, payload: &[u8]) -> Vec<u8> 
     let frame = tx.written().to_vec();
     // The short way writes the same.
     tx.clear();
-    let parts = payload.split_at(payload.len() / 2).into();
-    encode_joined(&mut tx, mask.map(Mask::new), kind.opcode(), true, parts).unwrap();
+    let (left, right) = payload.split_at(payload.len() / 2);
+    encode_joined(&mut tx, mask.map(Mask::new), kind.opcode(), true, left, right).unwrap();
     assert!(tx.written() == frame);
     frame
 }

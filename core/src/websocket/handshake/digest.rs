@@ -2,28 +2,18 @@
 
 /// Fills `out` with `input` in base64 with padding (RFC 4648 section 4).
 pub(super) fn base64(input: &[u8], out: &mut [u8]) {
-    let mut input = input.iter();
-    let (mut bits, mut have) = (0_u32, 0_u32);
-    for out in out {
-        if have < 6 {
-            match input.next() {
-                Some(byte) => {
-                    bits = bits << 8 | u32::from(*byte);
-                    have = have.wrapping_add(8);
-                }
-                None if have == 0 => {
-                    *out = b'=';
-                    continue;
-                }
-                // The last bits, with zeros behind them.
-                None => {
-                    bits <<= 6_u32.wrapping_sub(have) & 7;
-                    have = 6;
-                }
+    for (place, out) in out.iter_mut().enumerate() {
+        // Each digit takes six bits, which lie in one byte or two.
+        let bit = place.wrapping_mul(6);
+        let at = bit >> 3;
+        let second = input.get(at.wrapping_add(1)).copied().unwrap_or_default();
+        *out = match input.get(at) {
+            Some(first) => {
+                let bits = u32::from(*first) << 8 | u32::from(second);
+                digit(bits << (bit & 7) >> 10 & 63)
             }
-        }
-        have = have.wrapping_sub(6);
-        *out = digit(bits >> (have & 15) & 63);
+            None => b'=',
+        };
     }
 }
 

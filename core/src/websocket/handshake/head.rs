@@ -451,7 +451,7 @@ fn line_end(input: &[u8], wrong: HeadError) -> Result<Option<&[u8]>, HeadError> 
 }
 
 /// A head ends in CR LF CR LF: so many bytes are missing at the least.
-pub(super) fn need_more<T>(input: &[u8]) -> Parse<T> {
+fn need_more<T>(input: &[u8]) -> Parse<T> {
     let at_least = match input {
         [.., b'\r', b'\n', b'\r'] => 1,
         [_, .., b'\r', b'\n'] => 2,

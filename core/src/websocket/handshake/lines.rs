@@ -3,7 +3,7 @@
 //! The rules are those of the other reader. A mistake is noticed once its line has ended.
 
 use super::fields::Fields;
-use super::head::{HeadError, HeadLimits, ResponseHead, Version, need_more};
+use super::head::{HeadError, HeadLimits, ResponseHead, Version};
 use super::scan::{is_text_only, token_len};
 use crate::io::Parse;
 
@@ -51,7 +51,7 @@ pub(super) fn parse_response<'i>(
 
 /// Asks for the rest of a head, unless it is full: then `error` tells of which part there was too much.
 fn more<T>(input: &[u8], limits: HeadLimits, error: HeadError) -> Result<Parse<T>, HeadError> {
-    if input.len() >= limits.max_bytes { Err(error) } else { Ok(need_more(input)) }
+    if input.len() >= limits.max_bytes { Err(error) } else { Ok(Parse::NeedMore { at_least: 1 }) }
 }
 
 /// A line without its end, and what follows; `None` for one that has not ended.
