@@ -48,7 +48,8 @@ pub(crate) struct Measured {
     pub(crate) gauges: HashMap<u32, AppGauges>,
     /// By the app's place.
     pub(crate) traffic: HashMap<u32, TrafficCounts>,
-    pub(crate) requests: Requests,
+    /// Some kilobytes, so that what waits for it stays small.
+    pub(crate) requests: Box<Requests>,
     /// From the acceptance of an event to its write to the sockets of a shard.
     pub(crate) delivery: Histogram,
     /// Shards that have not answered.

@@ -9,7 +9,7 @@ impl Shard {
     pub(super) fn measure(&self) -> Measured {
         let mut measured = self.local.borrow().measure();
         self.home.borrow().measure(&mut measured);
-        measured.requests = self.requests.borrow().clone();
+        *measured.requests = self.requests.borrow().clone();
         measured
     }
 
