@@ -209,7 +209,10 @@ async fn go_on(shard: Rc<Shard>, opened: Opened) {
             shard.resolve(&conn, sent);
             shard.schedule(&conn);
             shard.expect_proof(&conn);
-            reading::run(shard, conn, leftover).await;
+            let flow = reading::begin(&shard, &conn, leftover);
+            // In a task of its own, which lives long: it has no room for the ways that a beginning can take.
+            tokio::task::spawn_local(reading::run(shard, conn, flow, slot));
+            return;
         }
         Opening::Refused { core, reply } => {
             Box::pin(reading::part(shard, stream, core, reply)).await;

@@ -4,6 +4,7 @@ use super::conn::Conn;
 use super::policy;
 use super::stream::Stream;
 use crate::server::hub::Notice;
+use crate::server::listener::Slot;
 use crate::server::metrics::count;
 use crate::server::refusals::{RefusalKind, Refused};
 use crate::server::shard::Shard;
@@ -15,7 +16,7 @@ use tidings_core::io::{Progress, TxBuf};
 use tidings_core::pusher::server::{ServerConn, ServerEvent};
 
 /// What to do after a read.
-enum Flow {
+pub(super) enum Flow {
     /// Wait for more.
     Wait,
     /// Let other sockets have their turn, then read on.
@@ -28,9 +29,9 @@ enum Flow {
     Fail,
 }
 
-/// Reads from a socket until it ends, then takes it out of everything.
-pub(super) async fn run(shard: Rc<Shard>, conn: Rc<Conn>, leftover: Vec<u8>) {
-    let mut flow = if leftover.is_empty() { Flow::Wait } else { first(&shard, &conn, leftover) };
+/// Reads from a socket until it ends, then takes it out of everything. `slot` is its place among the connections of its
+/// address.
+pub(super) async fn run(shard: Rc<Shard>, conn: Rc<Conn>, mut flow: Flow, slot: Option<Box<Slot>>) {
     loop {
         match flow {
             Flow::Wait => {
@@ -60,6 +61,7 @@ pub(super) async fn run(shard: Rc<Shard>, conn: Rc<Conn>, leftover: Vec<u8>) {
     let (app, socket_id) = (conn.app.index, conn.socket_id);
     shard.hub.notify(Notice::Disconnected { app, socket_id });
     conn.abort();
+    drop(slot);
 }
 
 /// Gives what waits a bounded time to be sent, and the peer a chance to read it.
@@ -146,7 +148,11 @@ pub(super) async fn part(shard: Rc<Shard>, stream: Stream, mut core: ServerConn,
     stream.say_goodbye();
 }
 
-fn first(shard: &Rc<Shard>, conn: &Rc<Conn>, mut leftover: Vec<u8>) -> Flow {
+/// Takes in what came together with the opening handshake.
+pub(super) fn begin(shard: &Rc<Shard>, conn: &Rc<Conn>, mut leftover: Vec<u8>) -> Flow {
+    if leftover.is_empty() {
+        return Flow::Wait;
+    }
     count(&conn.traffic.received_bytes, leftover.len());
     let mut tx_memory = std::mem::take(&mut shard.scratch.borrow_mut().tx);
     let flow = process(shard, conn, &mut leftover, &mut tx_memory);
