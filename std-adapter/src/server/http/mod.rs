@@ -330,7 +330,7 @@ fn authorise(hub: &Hub, call: &Call<'_>, app: &App, body: &[u8]) -> Result<(), R
     }
     if !app.enabled {
         return Err(Refusal::forbidden(format!(
-            "the app `{}` is disabled: set `enabled = true` for it and restart the server",
+            "the app `{}` is disabled: set `enabled = true` for it, which a server that runs reads on SIGHUP",
             app.id
         )));
     }
